@@ -1,0 +1,32 @@
+// bench/drivers/rayon - the peer rayon: par_iter as it comes, on 2 threads. Speaks as driver.h says.
+use rayon::prelude::*;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+extern "C" {
+    fn bench_spin(iterations: u64) -> u64;
+}
+
+fn par_iter(count: u64, iterations: u64) {
+    (0..count).into_par_iter().for_each(|_| {
+        unsafe { bench_spin(iterations) };
+    });
+}
+
+fn main() {
+    rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.len() != 3 || words[0] != "par_iter" {
+            eprintln!("not a command: {}", line);
+            std::process::exit(1);
+        }
+        let (count, iterations) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+        par_iter(count / 8 + 1, iterations);
+        let begun = Instant::now();
+        par_iter(count, iterations);
+        println!("{}", begun.elapsed().as_nanos());
+        std::io::stdout().flush().unwrap();
+    }
+}

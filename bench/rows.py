@@ -1,0 +1,308 @@
+"""bench/rows.py - what bench/run compares: one function a row, in the order of ROWS.
+
+Every row runs crew and its peers in turn and hands each pair to table.line(), with its bar. The
+bars speak of 2 worker processes; where the caller can be one of the two, that is shown as
+well ('caller + 1 process'), and its verdict stands in brackets."""
+import math
+import os
+
+from measure import Driver, alternate, ask_once, median, megabytes
+
+CREW, CALLER = "2 processes", "caller + 1 process"
+
+
+# -- crew primes against primesieve ---------------------------------------------------------------
+
+
+def compare_commands(bench, table, bar, ours, theirs, outputs=("/dev/null", "/dev/null"), cat=""):
+    """Times two commands in turn.
+
+    outputs   the files that their standard outputs go to
+    cat       a command behind a pipe, which has the output instead; "": none"""
+    bench.need_tool(theirs[0], "primesieve")
+    peaks = {}
+
+    def runner(arguments, output):
+        def run():
+            bench.forget_output()
+            time, peaks[arguments[0]] = ask_once([bench.program("command"), output, cat] + arguments)
+            return time
+        return run
+
+    times = alternate(bench.rounds(5), {"crew": runner(ours, outputs[0]),
+                                        "peer": runner(theirs, outputs[1])})
+    bench.forget_output()
+
+    def words(arguments, output):
+        said = [os.path.basename(arguments[0])] + arguments[1:]
+        said = ["FILE" if word == bench.output else word for word in said]
+        said += (["> FILE"] if output == bench.output else []) + (["|", cat] if cat else [])
+        return " ".join(said)
+
+    table.line(words(ours, outputs[0]), times["crew"], words(theirs, outputs[1]), times["peer"],
+               "ns", bar)
+    table.note(f"peak RSS of the largest process: crew {megabytes(peaks[ours[0]])}, "
+               f"{theirs[0]} {megabytes(peaks[theirs[0]])}")
+
+
+def row_print(bench, table):
+    n = bench.size("1e9", "1e6")
+    compare_commands(bench, table, at_least(10), [bench.crew, "primes", n],
+                     ["primesieve", n, "-p"])
+
+
+def row_file(bench, table):
+    n = bench.size("1e9", "1e6")
+    compare_commands(bench, table, at_least(8), [bench.crew, "primes", n, "-o", bench.output],
+                     ["primesieve", n, "-p"], outputs=("/dev/null", bench.output))
+
+
+def row_pipe(bench, table):
+    n = bench.size("1e9", "1e6")
+    compare_commands(bench, table, at_least(5), [bench.crew, "primes", n],
+                     ["primesieve", n, "-p"], cat="cat")
+
+
+def row_count(bench, table):
+    n = bench.size("1e10", "1e6")
+    threads = str(len(os.sched_getaffinity(0)))
+    compare_commands(bench, table, at_most(1.05), [bench.crew, "primes", "-c", n],
+                     ["primesieve", n, "-q", "-t", threads])
+
+
+# -- METG -----------------------------------------------------------------------------------------
+
+# Tasks of so many iterations are tried.
+LADDER = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
+          2048, 4096, 8192, 16384, 32768, 65536, 131072]
+
+
+class Metg:
+    """METG(50 %) of one way to run a loop on 2 workers: the smallest task at which they are half
+    efficient. A task's size is the time that it takes in a plain loop, measured beside; so half
+    efficient means: 2 workers together are as fast as that loop. Smaller than a call of an empty
+    function is not tried: that is the floor, one and the same for all."""
+
+    def __init__(self, bench, driver, command, floor):
+        self.bench, self.driver, self.command, self.least = bench, driver, command, floor
+        self.step = 0  # of the ladder, where the last round crossed 50 %
+        self.cost = {}  # step -> ns a task took, to choose how many
+        self.at_floor = []  # efficiency there, of the rounds that got so far
+
+    def efficiency(self, step):
+        iterations = LADDER[step]
+        wall_goal = self.bench.size(15e6, 1e6)
+        guess = self.cost.get(step, 50 + 2 * iterations)
+        count = max(64, min(20_000_000, wall_goal / guess))
+        wall = self.driver.ask(self.command, count, iterations) / int(count)
+        self.cost[step] = wall
+        count = max(64, min(20_000_000, wall_goal / 4 / max(1, 1.4 * iterations)))
+        grain = self.bench.limits.ask("sequential", count, iterations) / int(count)
+        return grain, grain / (2 * wall)
+
+    def search(self):
+        """METG of one round, in ns: walks from where the last one ended to where 50 % is crossed."""
+        grain, share = self.efficiency(self.step)
+        if share >= 0.5:
+            above = grain, share
+            while self.step > 0:
+                self.step -= 1
+                below = self.efficiency(self.step)
+                if below[1] < 0.5:
+                    return max(self.least, between(below, above))
+                above = below
+            self.at_floor.append(above[1])
+            return self.least
+        below = grain, share
+        while self.step < len(LADDER) - 1:
+            self.step += 1
+            above = self.efficiency(self.step)
+            if above[1] >= 0.5:
+                return max(self.least, between(below, above))
+            below = above
+        return math.inf
+
+
+def between(below, above):
+    """The grain of 50 % between two points (grain, efficiency), on a logarithmic scale."""
+    part = (0.5 - below[1]) / (above[1] - below[1])
+    return below[0] * (above[0] / below[0]) ** part
+
+
+def compare_metg(bench, table, bar, crew_commands, peers):
+    """crew_commands: what -> command of the driver; peers: name -> (driver, package, command)."""
+    with bench.driver("limits") as bench.limits, bench.open_peers(table, peers) as drivers, \
+            Driver([bench.program("crew")]) as plain, \
+            Driver([bench.program("crew"), "caller"]) as caller:
+        calls = bench.size(2_000_000, 100_000)
+        floor = median([bench.limits.ask("sequential", calls) / calls for _ in range(5)])
+        metg = {}
+        for what, command in crew_commands.items():
+            metg[what, CREW] = Metg(bench, plain, command, floor)
+            metg[what, CALLER] = Metg(bench, caller, command, floor)
+        for name, driver in drivers.items():
+            metg[name] = Metg(bench, driver, peers[name][2], floor)
+        with bench.mailbox_around(table):
+            found = alternate(bench.rounds(7), {key: m.search for key, m in metg.items()})
+    lowest = min(drivers, key=lambda name: median(found[name]), default=None)
+    for what, config in [key for key in metg if isinstance(key, tuple)]:
+        for name in drivers:
+            judged = bar if name == lowest else None
+            table.line(f"{what}: {config}", found[what, config], name, found[name], "ns", judged,
+                       bracketed=config == CALLER)
+    for key, m in metg.items():
+        if m.at_floor:
+            name = ": ".join(key) if isinstance(key, tuple) else key
+            table.note(f"{name}: at the floor, a call of an empty function, "
+                       f"{100 * median(m.at_floor):.0f} % efficient")
+
+
+def row_metg_one(bench, table):
+    compare_metg(bench, table, at_most(1.5),
+                 {"for, chunk 1": "for_one", "map, chunk 1": "map_one"},
+                 {"libgomp dynamic,1": ("openmp", "gcc", "dynamic"),
+                  "oneTBB simple, grain 1": ("tbb", "libtbb-dev", "simple")})
+
+
+def row_metg_adaptive(bench, table):
+    compare_metg(bench, table, at_most(1.0),
+                 {"for, adaptive": "for_adaptive",
+                  "map, adaptive": "map_adaptive"},
+                 {"libgomp guided": ("openmp", "gcc", "guided"),
+                  "oneTBB auto": ("tbb", "libtbb-dev", "auto"),
+                  "rayon par_iter": ("rayon", "cargo librust-rayon-dev", "par_iter")})
+
+
+# -- tasks a second -------------------------------------------------------------------------------
+
+
+def rate(driver, command, count):
+    return lambda: int(count) / driver.ask(command, count) * 1e9
+
+
+def row_tasks(bench, table):
+    count, few = bench.size(1_000_000, 10_000), bench.size(20_000, 500)
+    peers = {"oneTBB simple, grain 1": ("tbb", "libtbb-dev", "nothing")}
+    with bench.open_peers(table, peers) as drivers, Driver([bench.python, bench.cpython]) as python, \
+            Driver([bench.program("crew")]) as plain, \
+            Driver([bench.program("crew"), "caller"]) as caller:
+        contenders = {
+            CREW: rate(plain, "map_nothing", count),
+            CALLER: rate(caller, "map_nothing", count),
+            "arrays": rate(plain, "map_arrays", count),
+            "arrays, caller": rate(caller, "map_arrays", count),
+            "python": rate(python, "map", few),
+        }
+        for name, driver in drivers.items():
+            contenders[name] = rate(driver, peers[name][2], count)
+        with bench.mailbox_around(table):
+            rates = alternate(bench.rounds(7), contenders)
+        table.note(f"memory: crew {plain.memory()}")
+        table.note(f"memory: CPython {python.memory()}")
+    for name in drivers:
+        table.line(f"map, chunk 1: {CREW}", rates[CREW], name, rates[name], "/s",
+                   at_least(1))
+        table.line(f"map, chunk 1: {CALLER}", rates[CALLER], name, rates[name], "/s",
+                   at_least(1), bracketed=True)
+    what = "map, 8 B in and out"
+    table.line(f"{what}: {CREW}", rates["arrays"], "CPython Pool.map, chunksize 1",
+               rates["python"], "/s", at_least(500))
+    table.line(f"{what}: {CALLER}", rates["arrays, caller"], "CPython Pool.map, chunksize 1",
+               rates["python"], "/s", at_least(500), bracketed=True)
+
+
+# -- round trips ----------------------------------------------------------------------------------
+
+
+def row_trip_hot(bench, table):
+    count = bench.size(20_000, 500)
+    what = "hot"
+    with bench.driver("limits") as limits, Driver([bench.program("crew")]) as plain, \
+            Driver([bench.program("crew"), "caller"]) as caller:
+        bench.need_two_cpus()
+        times = alternate(bench.rounds(9), {
+            "mailbox": lambda: limits.ask("mailbox", count),
+            CREW: lambda: plain.ask("round_trip", count),
+            "mailbox again": lambda: limits.ask("mailbox", count),
+            CALLER: lambda: caller.ask("round_trip", count),
+        })
+    table.line(f"{what}: {CREW}", times[CREW], "mailbox", times["mailbox"], "ns", at_most(5))
+    table.line(f"{what}: 1 process", times[CALLER], "mailbox", times["mailbox again"],
+               "ns", at_most(5), bracketed=True)
+
+
+def row_trip_asleep(bench, table):
+    count, pause = bench.size(60, 5), 5000
+    what = "asleep"
+    with bench.driver("limits") as limits, Driver([bench.program("crew")]) as plain, \
+            Driver([bench.program("crew"), "caller"]) as caller:
+        with bench.mailbox_around(table):
+            times = alternate(bench.rounds(9), {
+                "futex": lambda: limits.ask("futex", count, pause),
+                CREW: lambda: plain.ask("round_trip", count, pause),
+                "futex again": lambda: limits.ask("futex", count, pause),
+                CALLER: lambda: caller.ask("round_trip", count, pause),
+            })
+    table.line(f"{what}: {CREW}", times[CREW], "bare futex ping-pong", times["futex"], "ns",
+               at_most(1.2))
+    table.line(f"{what}: 1 process", times[CALLER], "bare futex ping-pong",
+               times["futex again"], "ns", at_most(1.2), bracketed=True)
+
+
+# -- a pool, from open to close -------------------------------------------------------------------
+
+
+def row_pool(bench, table):
+    crew = bench.program("crew")
+    python = [bench.python, bench.cpython]
+    with Driver([crew]) as plain, Driver(python) as cpython:
+        times = alternate(bench.rounds(7), {
+            "crew": lambda: plain.ask("cycle", bench.size(20, 3)),
+            "python": lambda: cpython.ask("cycle", bench.size(5, 2)),
+            "crew, first": lambda: ask_once([crew, "first"])[0],
+            "python, first": lambda: ask_once(python + ["first"])[0],
+        })
+        table.note(f"memory: crew (another pool of 2 open beside) {plain.memory()}")
+        table.note(f"memory: CPython {cpython.memory()}")
+    table.line("again and again", times["crew"], "CPython Pool(2)",
+               times["python"], "ns", at_least(8))
+    table.line("the first of a fresh process", times["crew, first"], "CPython Pool(2)",
+               times["python, first"], "ns", at_least(8))
+
+
+# -- bars -----------------------------------------------------------------------------------------
+
+
+class Bar:
+    """How crew must compare: at least so many times as fast, or at most so many times the cost."""
+
+    def __init__(self, limit, faster):
+        self.limit, self.faster = limit, faster
+
+    def __str__(self):
+        return f"{'at least' if self.faster else 'at most'} {self.limit:g}"
+
+    def met(self, ratio):
+        return ratio >= self.limit if self.faster else round(ratio, 3) <= self.limit
+
+
+def at_least(limit):
+    return Bar(limit, True)
+
+
+def at_most(limit):
+    return Bar(limit, False)
+
+
+ROWS = {
+    "print": (row_print, "the list of primes to /dev/null: times as fast"),
+    "file": (row_file, "the list of primes to a file: times as fast"),
+    "pipe": (row_pipe, "the list of primes through a pipe to cat: times as fast"),
+    "count": (row_count, "counting primes: times the peer's time"),
+    "metg-one": (row_metg_one, "METG(50 %) of crew_pool_for and crew_pool_map, one index at a time: times the peer's"),
+    "metg-adaptive": (row_metg_adaptive, "METG(50 %) of crew_pool_for and crew_pool_map, adaptive: times the peer's"),
+    "tasks": (row_tasks, "crew_pool_map of tasks that do nothing, one index at a time: times as many a second"),
+    "trip-hot": (row_trip_hot, "round trip of crew_pool_submit and crew_future_result, nobody asleep: times the peer's"),
+    "trip-asleep": (row_trip_asleep, "the same after 5 ms of rest, workers asleep: times the peer's"),
+    "pool": (row_pool, "a pool of 2 processes opened, one task, closed: times as fast"),
+}
