@@ -1,0 +1,60 @@
+#!/bin/sh
+# Description: libcrew.so lacks a function that a header promises, or exports one that none does; or
+# its version differs from the headers'.
+#
+# headers_symbols.sh INCLUDE CC LIBCREW.SO VERSION
+
+. "$(dirname "$0")/tap.sh"
+include=$1 cc=$2 library=$3 version=$4
+
+# The functions that are marked CREW_API: one declaration a line, the attributes taken off.
+declared()
+{
+    echo '#include <crew.h>' |
+        $cc -I"$include" -E -P - |
+        tr '\n' ' ' | tr ';{}' '\n\n\n' |
+        sed -n '/visibility("default")/{
+            s/__attribute__((visibility("default")))//
+            s/__attribute__((warn_unused_result))//
+            s/^[^(]*\(crew_[a-z0-9_]*\) *(.*/\1/p
+        }' | sort -u
+}
+
+exported()
+{
+    nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort -u
+}
+
+same_functions()
+{
+    declared >"$scratch/declared"
+    exported | sed 's/@.*//' >"$scratch/exported"
+    [ -s "$scratch/declared" ] && diff -u "$scratch/declared" "$scratch/exported"
+}
+
+all_versioned()
+{
+    ! exported | grep -v '@@CREW_0\.[0-9]*$'
+}
+
+dynamic()
+{
+    readelf -W -d "$library" | grep -- "$1"
+}
+
+version_told()
+{
+    told=$(echo 'CREW_VERSION CREW_VERSION_MAJOR CREW_VERSION_MINOR CREW_VERSION_PATCH' |
+        $cc -I"$include" -include crew/base.h -E -P - | tail -n 1)
+    echo "$told"
+    [ "$told" = "\"$version\" $(echo "$version" | tr . ' ')" ]
+}
+
+holds "the library exports what the headers declare, and nothing else" same_functions
+holds "every exported function carries a version" all_versioned
+holds "the soname is libcrew.so.0" dynamic 'SONAME.*\[libcrew\.so\.0\]'
+holds "relocations are read-only once it is loaded" dynamic 'BIND_NOW\|FLAGS.*NOW'
+holds "it has no relocations in its code" sh -c "! readelf -W -d '$library' | grep TEXTREL"
+holds "its stack is not executable" sh -c "! readelf -W -l '$library' | grep 'GNU_STACK.*E '"
+holds "the headers tell the version of the build" version_told
+plan
