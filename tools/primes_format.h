@@ -1,0 +1,33 @@
+/* primes_format.h - arrays of primes as text or bytes, many at a time.
+ *
+ * Output goes to a buffer that the caller knows to be long enough: FORMAT_MOST bytes a prime, and
+ * FORMAT_SLACK behind the last, which may be overwritten with anything. */
+#ifndef TOOLS_PRIMES_FORMAT_H
+#define TOOLS_PRIMES_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum primes_format {
+    PRIMES_TEXT, /* "2\n3\n5\n"                                                          */
+    PRIMES_LIST, /* ", 2, 3, 5": each with a separator before it                         */
+    PRIMES_U64,  /* 8 bytes each, the lowest first                                       */
+    PRIMES_NONE, /* nothing: only counted                                                */
+};
+
+enum { FORMAT_MOST = 22, FORMAT_SLACK = 32 };
+
+/* Once, before any other call. */
+void primes_format_prepare(void);
+
+/* Puts 'count' primes behind 'out', in increasing order. The end of what was put. */
+char *primes_format(enum primes_format format, char *out, const uint64_t *primes, size_t count);
+
+/* A checksum of bytes that tells their order; about as fast as reading them. */
+uint64_t primes_hash(const void *data, size_t size);
+
+/* The checksum of two parts, one behind the other, of which the first has 'hash'. Not the same as
+ * primes_hash() of both at once: parts must be cut alike to be compared. */
+uint64_t primes_hash_join(uint64_t hash, uint64_t next, uint64_t size);
+
+#endif
