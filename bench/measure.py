@@ -30,10 +30,10 @@ class Driver:
         self.name = os.path.basename(arguments[0])
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, command, count, value=0):
+    def ask(self, command, count, value=0, calls=1):
         """Nanoseconds that the driver answers. The machine is quiet again afterwards."""
         try:
-            self.process.stdin.write(f"{command} {int(count)} {int(value)}\n".encode())
+            self.process.stdin.write(f"{command} {int(count)} {int(value)} {int(calls)}\n".encode())
             self.process.stdin.flush()
         except BrokenPipeError:
             raise Failed(f"{self.name} has ended") from None

@@ -70,107 +70,138 @@ def row_count(bench, table):
                      ["primesieve", n, "-q", "-t", threads])
 
 
-# -- METG -----------------------------------------------------------------------------------------
+# -- how small tasks and loops may be -------------------------------------------------------------
 
-# Tasks of so many iterations are tried.
+# So many iterations in a task, or tasks in a loop, are tried.
 LADDER = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
           2048, 4096, 8192, 16384, 32768, 65536, 131072]
 
 
-class Metg:
-    """METG(50 %) of one way to run a loop on 2 workers: the smallest task at which they are half
-    efficient. A task's size is the time that it takes in a plain loop, measured beside; so half
-    efficient means: 2 workers together are as fast as that loop. Smaller than a call of an empty
-    function is not tried: that is the floor, one and the same for all."""
+class Crossing:
+    """Looks for the smallest step at which 2 workers are half efficient, that is, as fast together
+    as a plain loop that is measured beside. measure(step) answers with size and efficiency."""
 
-    def __init__(self, bench, driver, command, floor):
-        self.bench, self.driver, self.command, self.least = bench, driver, command, floor
-        self.step = 0  # of the ladder, where the last round crossed 50 %
-        self.cost = {}  # step -> ns a task took, to choose how many
-        self.at_floor = []  # efficiency there, of the rounds that got so far
-
-    def efficiency(self, step):
-        iterations = LADDER[step]
-        wall_goal = self.bench.size(15e6, 1e6)
-        guess = self.cost.get(step, 50 + 2 * iterations)
-        count = max(64, min(20_000_000, wall_goal / guess))
-        wall = self.driver.ask(self.command, count, iterations) / int(count)
-        self.cost[step] = wall
-        count = max(64, min(20_000_000, wall_goal / 4 / max(1, 1.4 * iterations)))
-        grain = self.bench.limits.ask("sequential", count, iterations) / int(count)
-        return grain, grain / (2 * wall)
+    def __init__(self, least=0):
+        self.least = least  # size below which nothing is tried
+        self.step = 0  # where the last round crossed 50 %
+        self.at_floor = []  # efficiency at the least size, of the rounds that got so far
 
     def search(self):
-        """METG of one round, in ns: walks from where the last one ended to where 50 % is crossed."""
-        grain, share = self.efficiency(self.step)
-        if share >= 0.5:
-            above = grain, share
+        """The size at the crossing, of one round: walks from where the last one ended."""
+        here = self.measure(self.step)
+        if here[1] >= 0.5:
             while self.step > 0:
                 self.step -= 1
-                below = self.efficiency(self.step)
+                below = self.measure(self.step)
                 if below[1] < 0.5:
-                    return max(self.least, between(below, above))
-                above = below
-            self.at_floor.append(above[1])
-            return self.least
-        below = grain, share
+                    return max(self.least, between(below, here))
+                here = below
+            self.at_floor.append(here[1])
+            return max(self.least, here[0])
         while self.step < len(LADDER) - 1:
             self.step += 1
-            above = self.efficiency(self.step)
+            above = self.measure(self.step)
             if above[1] >= 0.5:
-                return max(self.least, between(below, above))
-            below = above
+                return max(self.least, between(here, above))
+            here = above
         return math.inf
 
 
 def between(below, above):
-    """The grain of 50 % between two points (grain, efficiency), on a logarithmic scale."""
+    """The size of 50 % between two points (size, efficiency), on a logarithmic scale."""
     part = (0.5 - below[1]) / (above[1] - below[1])
     return below[0] * (above[0] / below[0]) ** part
 
 
-def compare_metg(bench, table, bar, crew_commands, peers):
-    """crew_commands: what -> command of the driver; peers: name -> (driver, package, command)."""
+class TaskSize(Crossing):
+    """METG(50 %): how large a task must be in a long loop. Its size is the time that it takes in the
+    plain loop. The floor, one and the same for all, is a call of an empty function."""
+
+    def __init__(self, bench, driver, command, floor):
+        super().__init__(floor)
+        self.bench, self.driver, self.command = bench, driver, command
+        self.cost = {}  # step -> ns a task took, to choose how many
+
+    def measure(self, step):
+        iterations = LADDER[step]
+        goal = self.bench.size(15e6, 1e6)
+        count = within(goal / self.cost.get(step, 50 + 2 * iterations))
+        wall = self.driver.ask(self.command, count, iterations) / count
+        self.cost[step] = wall
+        count = within(goal / 4 / max(1, 1.4 * iterations))
+        grain = self.bench.limits.ask("sequential", count, iterations) / count
+        return grain if step else self.least, grain / (2 * wall)
+
+
+class LoopSize(Crossing):
+    """How long a loop of tasks of ITERATIONS must be to be worth a call, when calls follow each
+    other. Its size is the time of the plain loop."""
+
+    ITERATIONS = 64
+
+    def __init__(self, bench, driver, command, _):
+        super().__init__()
+        self.bench, self.driver, self.command = bench, driver, command
+
+    def measure(self, step):
+        goal, count = self.bench.size(10e6, 1e6), max(1, LADDER[step])
+        calls = min(10_000, within(goal / (2000 + 100 * count)))
+        wall = self.driver.ask(self.command, count, self.ITERATIONS, calls) / calls
+        size = self.bench.limits.ask("sequential", count, self.ITERATIONS, calls) / calls
+        return size, size / (2 * wall)
+
+
+def within(count):
+    return int(max(64, min(20_000_000, count)))
+
+
+def compare_crossings(kind, bench, table, bar, ours, peers):
+    """kind: what is looked for; ours: what -> command of crew's driver; peers: name -> (driver,
+    package, command)."""
     with bench.driver("limits") as bench.limits, bench.open_peers(table, peers) as drivers, \
             Driver([bench.program("crew")]) as plain, \
             Driver([bench.program("crew"), "caller"]) as caller:
         calls = bench.size(2_000_000, 100_000)
         floor = median([bench.limits.ask("sequential", calls) / calls for _ in range(5)])
-        metg = {}
-        for what, command in crew_commands.items():
-            metg[what, CREW] = Metg(bench, plain, command, floor)
-            metg[what, CALLER] = Metg(bench, caller, command, floor)
+        crossings = {}
+        for what, command in ours.items():
+            crossings[what, CREW] = kind(bench, plain, command, floor)
+            crossings[what, CALLER] = kind(bench, caller, command, floor)
         for name, driver in drivers.items():
-            metg[name] = Metg(bench, driver, peers[name][2], floor)
+            crossings[name] = kind(bench, driver, peers[name][2], floor)
         with bench.mailbox_around(table):
-            found = alternate(bench.rounds(7), {key: m.search for key, m in metg.items()})
+            found = alternate(bench.rounds(7), {key: c.search for key, c in crossings.items()})
     lowest = min(drivers, key=lambda name: median(found[name]), default=None)
-    for what, config in [key for key in metg if isinstance(key, tuple)]:
+    for what, config in [key for key in crossings if isinstance(key, tuple)]:
         for name in drivers:
-            judged = bar if name == lowest else None
-            table.line(f"{what}: {config}", found[what, config], name, found[name], "ns", judged,
-                       bracketed=config == CALLER)
-    for key, m in metg.items():
-        if m.at_floor:
+            table.line(f"{what}: {config}", found[what, config], name, found[name], "ns",
+                       bar if name == lowest else None, bracketed=config == CALLER)
+    for key, crossing in crossings.items():
+        if crossing.at_floor and kind is TaskSize:
             name = ": ".join(key) if isinstance(key, tuple) else key
             table.note(f"{name}: at the floor, a call of an empty function, "
-                       f"{100 * median(m.at_floor):.0f} % efficient")
+                       f"{100 * median(crossing.at_floor):.0f} % efficient")
 
 
 def row_metg_one(bench, table):
-    compare_metg(bench, table, at_most(1.5),
-                 {"for, chunk 1": "for_one", "map, chunk 1": "map_one"},
-                 {"libgomp dynamic,1": ("openmp", "gcc", "dynamic"),
-                  "oneTBB simple, grain 1": ("tbb", "libtbb-dev", "simple")})
+    compare_crossings(TaskSize, bench, table, at_most(1.5),
+                      {"for, chunk 1": "for_one", "map, chunk 1": "map_one"},
+                      {"libgomp dynamic,1": ("openmp", "gcc", "dynamic"),
+                       "oneTBB simple, grain 1": ("tbb", "libtbb-dev", "simple")})
+
+
+ADAPTIVE = {"for, adaptive": "for_adaptive", "map, adaptive": "map_adaptive"}
+ADAPTIVE_PEERS = {"libgomp guided": ("openmp", "gcc", "guided"),
+                  "oneTBB auto": ("tbb", "libtbb-dev", "auto"),
+                  "rayon par_iter": ("rayon", "cargo librust-rayon-dev", "par_iter")}
 
 
 def row_metg_adaptive(bench, table):
-    compare_metg(bench, table, at_most(1.0),
-                 {"for, adaptive": "for_adaptive",
-                  "map, adaptive": "map_adaptive"},
-                 {"libgomp guided": ("openmp", "gcc", "guided"),
-                  "oneTBB auto": ("tbb", "libtbb-dev", "auto"),
-                  "rayon par_iter": ("rayon", "cargo librust-rayon-dev", "par_iter")})
+    compare_crossings(TaskSize, bench, table, at_most(1.0), ADAPTIVE, ADAPTIVE_PEERS)
+
+
+def row_loop(bench, table):
+    compare_crossings(LoopSize, bench, table, None, ADAPTIVE, ADAPTIVE_PEERS)
 
 
 # -- tasks a second -------------------------------------------------------------------------------
@@ -301,6 +332,8 @@ ROWS = {
     "count": (row_count, "counting primes: times the peer's time"),
     "metg-one": (row_metg_one, "METG(50 %) of crew_pool_for and crew_pool_map, one index at a time: times the peer's"),
     "metg-adaptive": (row_metg_adaptive, "METG(50 %) of crew_pool_for and crew_pool_map, adaptive: times the peer's"),
+    "loop": (row_loop, "the smallest loop of 100 ns tasks worth a call, calls in a row, adaptive: times "
+             "the peer's; no bar"),
     "tasks": (row_tasks, "crew_pool_map of tasks that do nothing, one index at a time: times as many a second"),
     "trip-hot": (row_trip_hot, "round trip of crew_pool_submit and crew_future_result, nobody asleep: times the peer's"),
     "trip-asleep": (row_trip_asleep, "the same after 5 ms of rest, workers asleep: times the peer's"),

@@ -33,7 +33,7 @@ def cycles(count):
 def serve():
     pool = None
     for line in sys.stdin:
-        name, count, _ = line.split()
+        name, count, _, _ = line.split()
         if name == "cycle":
             answer = cycles(int(count))
         elif name == "map":

@@ -1,12 +1,14 @@
 /* bench/drivers/driver.h - what the C and C++ drivers share: commands in, figures out.
  *
  * A driver is a process that lives through a whole comparison, so that it is warm. It reads one
- * command a line from standard input, "NAME COUNT VALUE", and answers with one line of nanoseconds:
+ * command a line from standard input, "NAME COUNT VALUE CALLS", and answers with one line of
+ * nanoseconds:
  *
- *     a loop      the time of COUNT tasks, each of VALUE iterations; COUNT/8 untimed before
+ *     a loop      the time of CALLS calls, one after the other, of COUNT tasks each, a task of
+ *                 VALUE iterations; an eighth of them untimed before
  *     a trip      the median of COUNT round trips, with pauses of VALUE us before each (then each
  *                 is timed by itself); without pauses they are timed by 16, so that reading the
- *                 clock does not count
+ *                 clock does not count. CALLS is not used
  *
  * It is quiet while it waits, and ends when its input does. */
 #ifndef BENCH_DRIVER_H
@@ -59,13 +61,19 @@ static inline int driver_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static inline void driver_loop(const struct driver_command *c, uint64_t count, uint64_t iterations)
+static inline void driver_loop(const struct driver_command *c, uint64_t count, uint64_t iterations,
+                               uint64_t calls)
 {
     uint64_t begun;
 
-    c->loop(count / 8 + 1, iterations);
+    if (calls == 1)
+        c->loop(count / 8 + 1, iterations);
+    else
+        for (uint64_t i = 0; i < calls / 8; i++)
+            c->loop(count, iterations);
     begun = driver_now();
-    c->loop(count, iterations);
+    for (uint64_t i = 0; i < calls; i++)
+        c->loop(count, iterations);
     printf("%" PRIu64 "\n", driver_now() - begun);
 }
 
@@ -107,19 +115,19 @@ static inline void driver_trips(const struct driver_command *c, uint64_t count, 
 static inline int driver_serve(const struct driver_command *commands)
 {
     char line[128], name[64];
-    uint64_t count, value;
+    uint64_t count, value, calls;
 
     while (fgets(line, sizeof line, stdin)) {
         const struct driver_command *c = commands;
 
-        if (sscanf(line, "%63s %" SCNu64 " %" SCNu64, name, &count, &value) != 3)
+        if (sscanf(line, "%63s %" SCNu64 " %" SCNu64 " %" SCNu64, name, &count, &value, &calls) != 4)
             driver_fail("not a command", line);
         while (c->name && strcmp(c->name, name) != 0)
             c++;
         if (!c->name)
             driver_fail("no such command", name);
         if (c->loop)
-            driver_loop(c, count, value);
+            driver_loop(c, count, value, calls);
         else
             driver_trips(c, count, value);
         fflush(stdout);

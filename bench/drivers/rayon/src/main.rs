@@ -18,14 +18,24 @@ fn main() {
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        if words.len() != 3 || words[0] != "par_iter" {
+        if words.len() != 4 || words[0] != "par_iter" {
             eprintln!("not a command: {}", line);
             std::process::exit(1);
         }
-        let (count, iterations) = (words[1].parse().unwrap(), words[2].parse().unwrap());
-        par_iter(count / 8 + 1, iterations);
+        let count: u64 = words[1].parse().unwrap();
+        let iterations: u64 = words[2].parse().unwrap();
+        let calls: u64 = words[3].parse().unwrap();
+        if calls == 1 {
+            par_iter(count / 8 + 1, iterations);
+        } else {
+            for _ in 0..calls / 8 {
+                par_iter(count, iterations);
+            }
+        }
         let begun = Instant::now();
-        par_iter(count, iterations);
+        for _ in 0..calls {
+            par_iter(count, iterations);
+        }
         println!("{}", begun.elapsed().as_nanos());
         std::io::stdout().flush().unwrap();
     }
