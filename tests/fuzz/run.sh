@@ -1,0 +1,6 @@
+#!/bin/sh
+# run.sh TARGET FOUND CORPUS - runs a fuzz target for 30 s; FOUND keeps the inputs that reached new code.
+set -eu
+mkdir -p "$2"
+cd "$2"
+exec "$1" -max_total_time=30 -max_len=250 -print_final_stats=1 "$2" "$3"
