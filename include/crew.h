@@ -1,0 +1,12 @@
+/* crew.h - all of crew: process parallelism at the cost of threads, safe against death. */
+#ifndef CREW_H
+#define CREW_H
+
+#include <crew/base.h>
+#include <crew/future.h>
+#include <crew/memory.h>
+#include <crew/pool.h>
+#include <crew/process.h>
+#include <crew/task.h>
+
+#endif

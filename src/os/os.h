@@ -1,0 +1,109 @@
+/* os.h - the only system calls of crew. Everything else calls these, so that tests can put others
+ * in their place, and so that each says once what it may assume.
+ *
+ * All return 0 (or what is said) or a negated errno; none sets errno as its answer. None allocates
+ * with malloc(), so that each may run in a child before it has settled. */
+#ifndef CREW_OS_H
+#define CREW_OS_H
+
+#include <crew/base.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/* -- time and waiting ---------------------------------------------------------------------- */
+
+/* Waits while *word == expected, until 'deadline'. 0: woken, changed, or a signal came: look again;
+ * -ETIMEDOUT. The word may be in memory shared between processes. */
+int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline);
+
+/* Wakes at most 'count' that wait on 'word'. */
+void os_futex_wake(_Atomic uint32_t *word, int count);
+
+/* One step of a busy wait: tells the CPU, not the kernel. */
+static inline void os_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* -- memory --------------------------------------------------------------------------------- */
+
+/* Makes nameless shared memory of 'size' bytes, none of them bought, that can neither shrink nor
+ * grow (sealed). Returns its descriptor. -EFBIG: over the file size limit. */
+int os_memory_create(const char *name, size_t size);
+
+/* Buys the pages of [offset, offset + size) of 'fd': touching them can't fail afterwards. Bought
+ * before: nothing happens. -ENOMEM: no memory. */
+int os_memory_buy(int fd, size_t offset, size_t size);
+
+/* Maps all of 'fd', at 'wish' if that is free, else anywhere. */
+int os_memory_map(int fd, size_t size, uintptr_t wish, void **base);
+void os_memory_unmap(void *base, size_t size);
+
+/* Bytes of memory of this machine; 1 GiB if unknown. */
+size_t os_memory_total(void);
+
+/* The most that a file of this process may grow to (ulimit -f). */
+size_t os_file_limit(void);
+
+void os_close(int fd);
+
+/* -- processes ------------------------------------------------------------------------------ */
+
+/* 0, or CREW_EKERNEL on a kernel before Linux 5.16. */
+int os_kernel_check(void);
+
+pid_t os_pid(void);
+
+/* Threads of this process, or 0 if that can't be known (no /proc). */
+unsigned os_thread_count(void);
+
+/* Forks. In the child, before it returns 0: signals that were handled are at their default, SIGINT
+ * is ignored, the mask is the caller's, and the child ends with this thread: it has asked the
+ * kernel for SIGKILL at its parent's death, and ended itself if that came first. In the parent:
+ * the child's pid; '*pidfd' names it for good.
+ *
+ * A root killed at any instruction in here leaves no child: until the request is made the child
+ * executes nothing but this function, and right after it compares its parent with what it was. */
+pid_t os_fork(const char *name, int *pidfd);
+
+/* Ends this process at once: no atexit() functions, no flush. */
+_Noreturn void os_exit(int status);
+
+int os_pidfd_signal(int pidfd, int signal);
+
+/* The one case in which crew prints and ends the program: a call that can only be a bug of the
+ * caller (a block freed twice, a handle used after close). Never for what others did. */
+_Noreturn void os_misuse(const char *call, const char *why);
+
+struct os_end {
+    int status;      /* exit status, or -1             */
+    int signal;      /* that ended it, or 0            */
+    bool core_dumped;
+    bool unknown;    /* collected by somebody else     */
+    uint64_t peak_memory;
+};
+
+/* Collects an ended child; -EAGAIN while it lives. */
+int os_reap(int pidfd, pid_t pid, struct os_end *end);
+
+/* -- a set of descriptors to wait for, and a bell to interrupt it ------------------------------ */
+
+int os_poll_create(void);
+int os_poll_add(int poll, int fd, void *tag);
+void os_poll_remove(int poll, int fd);
+/* Waits without end for up to 'max' ready descriptors; sets their tags, returns how many. */
+int os_poll_wait(int poll, void **tags, int max);
+
+int os_bell_create(void);
+void os_bell_ring(int bell);
+void os_bell_drain(int bell);
+
+/* Blocks all signals in this thread; restores what was. */
+void os_signals_block(void *saved, size_t size);
+void os_signals_restore(const void *saved);
+
+#endif

@@ -1,0 +1,222 @@
+/* process.c - starting, watching and collecting processes.
+ *
+ * Death is told by a pidfd, never by a pid, a heartbeat or an end of file. */
+#include "os.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+int os_kernel_check(void)
+{
+    struct utsname name;
+    char *end;
+    unsigned long major, minor;
+
+    if (uname(&name) < 0)
+        return CREW_EKERNEL;
+    major = strtoul(name.release, &end, 10);
+    minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major > 5 || (major == 5 && minor >= 16) ? 0 : CREW_EKERNEL;
+}
+
+pid_t os_pid(void)
+{
+    return getpid();
+}
+
+unsigned os_thread_count(void)
+{
+    struct stat s;
+
+    /* a folder's link count: one for each folder inside, and two */
+    if (stat("/proc/self/task", &s) < 0 || s.st_nlink < 3)
+        return 0;
+    return (unsigned)s.st_nlink - 2;
+}
+
+void os_signals_block(void *saved, size_t size)
+{
+    sigset_t all;
+
+    (void)size;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, saved);
+}
+
+void os_signals_restore(const void *saved)
+{
+    pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+/* The root's handlers are code for the root's state; what it ignores stays ignored, as over exec. */
+static void reset_handlers(void)
+{
+    for (int s = 1; s < NSIG; s++) {
+        struct sigaction action;
+
+        if (sigaction(s, NULL, &action) < 0 || action.sa_handler == SIG_DFL ||
+            action.sa_handler == SIG_IGN)
+            continue;
+        signal(s, SIG_DFL);
+    }
+    signal(SIGINT, SIG_IGN);
+}
+
+pid_t os_fork(const char *name, int *pidfd)
+{
+    pid_t parent = getpid();
+    sigset_t mask;
+    pid_t pid;
+    int fd;
+
+    fflush(NULL); /* or both would print what is still in the buffers */
+    os_signals_block(&mask, sizeof mask);
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            os_exit(0); /* the parent died before it could be watched */
+        reset_handlers();
+        prctl(PR_SET_NAME, name);
+        os_signals_restore(&mask);
+        return 0;
+    }
+    if (pid < 0) {
+        int r = -errno;
+
+        os_signals_restore(&mask);
+        return r;
+    }
+    fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) {
+        int r = -errno;
+
+        kill(pid, SIGKILL); /* not collected yet, so the number is still its own */
+        waitpid(pid, NULL, 0);
+        os_signals_restore(&mask);
+        return r;
+    }
+    os_signals_restore(&mask);
+    *pidfd = fd;
+    return pid;
+}
+
+_Noreturn void os_exit(int status)
+{
+    _exit(status);
+}
+
+_Noreturn void os_misuse(const char *call, const char *why)
+{
+    char line[160];
+    int n = snprintf(line, sizeof line, "crew: misuse: %s: %s\n", call, why);
+
+    if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
+        abort();
+    abort();
+}
+
+int os_pidfd_signal(int pidfd, int signal)
+{
+    if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0)
+        return errno == ESRCH ? 0 : -errno;
+    return 0;
+}
+
+int os_reap(int pidfd, pid_t pid, struct os_end *end)
+{
+    struct rusage usage;
+    siginfo_t info;
+
+    (void)pid;
+    memset(end, 0, sizeof *end);
+    memset(&info, 0, sizeof info);
+    memset(&usage, 0, sizeof usage);
+    end->status = -1;
+    /* the system call takes a fifth argument that glibc's waitid() hides */
+    while (syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | WNOHANG, &usage) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != ECHILD)
+            return -errno;
+        end->unknown = true; /* SIGCHLD ignored, or somebody's waitpid(-1) */
+        return 0;
+    }
+    if (info.si_pid == 0)
+        return -EAGAIN;
+    if (info.si_code == CLD_EXITED)
+        end->status = info.si_status;
+    else
+        end->signal = info.si_status;
+    end->core_dumped = info.si_code == CLD_DUMPED;
+    end->peak_memory = (uint64_t)usage.ru_maxrss * 1024;
+    return 0;
+}
+
+int os_poll_create(void)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int os_poll_add(int poll, int fd, void *tag)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = tag };
+
+    return epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+void os_poll_remove(int poll, int fd)
+{
+    epoll_ctl(poll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+int os_poll_wait(int poll, void **tags, int max)
+{
+    struct epoll_event events[16];
+    int n = epoll_wait(poll, events, max < 16 ? max : 16, -1);
+
+    for (int i = 0; i < n; i++)
+        tags[i] = events[i].data.ptr;
+    return n < 0 ? 0 : n;
+}
+
+int os_bell_create(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    return fd < 0 ? -errno : fd;
+}
+
+void os_bell_ring(int bell)
+{
+    uint64_t one = 1;
+
+    while (write(bell, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+void os_bell_drain(int bell)
+{
+    uint64_t count;
+
+    while (read(bell, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+}

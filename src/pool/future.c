@@ -1,0 +1,248 @@
+/* future.c - collecting the ends of submitted tasks, and waiting for them.
+ *
+ * All of it happens in the opener of the pool. When the pool is closed, what its futures have not
+ * collected yet is moved into them. */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The end of the caller's patience for a spin; about what a sleep and a wake-up cost. */
+#define SPIN_STEPS 2000
+
+void failure_describe(struct crew_failure *f)
+{
+    if (f->error != CREW_EWORKER || f->message[0] != '\0')
+        return;
+    if (f->signal)
+        snprintf(f->message, sizeof f->message, "signal %d (%s) ended the worker", f->signal,
+                 sigabbrev_np(f->signal) ? sigabbrev_np(f->signal) : "unknown");
+    else if (f->status >= 0)
+        snprintf(f->message, sizeof f->message, "the worker exited with status %d", f->status);
+    else
+        snprintf(f->message, sizeof f->message, "the worker ended; somebody else collected its status");
+}
+
+/* Copies what a done slot says into its future. */
+static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_future *f)
+{
+    struct crew_failure *failure = &f->failure;
+
+    f->outcome = (enum slot_outcome)slot->outcome;
+    failure->attempts = slot_tries(slot) + (slot->outcome != SLOT_DIED);
+    switch (f->outcome) {
+    case SLOT_RESULT_IS_THERE:
+        f->size = slot->result_size;
+        if (!slot->result_block) {
+            f->size = f->size < SLOT_RESULT ? f->size : SLOT_RESULT;
+            memcpy(f->small, slot->result, f->size);
+        } else {
+            /* the block is the worker's, or, if that has died since, ours already */
+            alloc_transfer(life_arena_now(), slot->result_block, OWNER_NOBODY, pool->id);
+            f->block = slot->result_block;
+        }
+        failure->attempts = 0;
+        break;
+    case SLOT_FAILED:
+        failure->error = CREW_ETASK;
+        failure->code = slot->code;
+        memcpy(failure->message, slot->message, sizeof failure->message);
+        failure->message[sizeof failure->message - 1] = '\0';
+        break;
+    case SLOT_DIED:
+        failure->error = CREW_EWORKER;
+        failure->pid = slot->death.pid;
+        failure->status = slot->death.end.status;
+        failure->signal = slot->death.end.signal;
+        failure->peak_memory = slot->death.end.peak_memory;
+        failure_describe(failure);
+        break;
+    default:
+        failure->error = CREW_ECANCELLED;
+        break;
+    }
+    store_release(&f->pool, NULL); /* pairs with wait_ended(): all of the future is final */
+}
+
+int future_open(crew_pool *pool, crew_future **future)
+{
+    crew_future *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return -ENOMEM;
+    f->magic = FUTURE_MAGIC;
+    f->slot = SLOT_NONE;
+    store_relaxed(&f->pool, pool);
+    *future = f;
+    return 0;
+}
+
+void future_end(crew_future *future, enum slot_outcome outcome)
+{
+    future->outcome = outcome;
+    if (outcome == SLOT_CANCELLED)
+        future->failure.error = CREW_ECANCELLED;
+    store_release(&future->pool, NULL);
+}
+
+bool future_harvest(crew_pool *pool, uint32_t index)
+{
+    struct slot_shm *slot = &pool->shm->board.slot[index];
+    struct crew_future *f = pool->future[index];
+
+    if (slot_state(slot) != SLOT_DONE)
+        return false;
+    if (f)
+        read_end(pool, slot, f);
+    else if (slot->outcome == SLOT_RESULT_IS_THERE && slot->result_block)
+        life_free(slot->result_block);
+    if (slot->argument_block)
+        life_free(slot->argument_block);
+    slot->argument_block = NULL;
+    pool->future[index] = NULL;
+    slot_collect(slot); /* [E] */
+    pool->free_slot[pool->free_count++] = index;
+    return true;
+}
+
+int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *), void *context,
+              crew_time deadline)
+{
+    struct bell_shm *bell = &pool->shm->bell;
+    int r = 0;
+
+    pthread_mutex_lock(&pool->lock);
+    pool->waiters++;
+    while (r == 0) {
+        uint32_t seen;
+        bool again;
+
+        store_total(&bell->wanted, pool->waiters == 1 ? wanted : BELL_ANY);
+        seen = load_total(&bell->event);
+        if (done(pool, context))
+            break;
+        r = pool_refill(pool);
+        if (r == 0 && deadline == CREW_NOW)
+            r = -EAGAIN;
+        if (r < 0)
+            break;
+        pthread_mutex_unlock(&pool->lock);
+        r = os_futex_wait(&bell->event, seen, deadline);
+        pthread_mutex_lock(&pool->lock);
+        again = r == -ETIMEDOUT && done(pool, context);
+        if (again)
+            r = 0;
+    }
+    pool->waiters--;
+    if (pool->waiters == 0)
+        store_relaxed(&bell->wanted, 0);
+    pthread_mutex_unlock(&pool->lock);
+    return r;
+}
+
+static bool future_is_ended(crew_pool *pool, void *context)
+{
+    struct crew_future *f = context;
+
+    return load_acquire(&f->pool) == NULL || future_harvest(pool, f->slot);
+}
+
+static void check(const crew_future *future, const char *call)
+{
+    if (!future || future->magic != FUTURE_MAGIC)
+        os_misuse(call, "not an open future");
+}
+
+/* Worth a short spin: then a hot worker's answer costs no system call. Not with more to run than
+ * there are CPUs: then the spin would take the worker's. */
+static void spin_for(crew_pool *pool, struct crew_future *f)
+{
+    struct slot_shm *slot = &pool->shm->board.slot[f->slot];
+
+    if (pool->shm->gate.spinners == 0)
+        return;
+    for (unsigned i = 0; i < SPIN_STEPS && slot_state(slot) != SLOT_DONE; i++)
+        os_relax();
+}
+
+static int wait_ended(crew_future *f, crew_time deadline)
+{
+    crew_pool *pool = load_acquire(&f->pool);
+    bool ended;
+
+    if (!pool)
+        return 0;
+    if (pool_is_foreign(pool))
+        return CREW_EMISUSE;
+    if (deadline != CREW_NOW)
+        spin_for(pool, f);
+    pthread_mutex_lock(&pool->lock);
+    ended = future_is_ended(pool, f);
+    pthread_mutex_unlock(&pool->lock);
+    return ended ? 0 : pool_wait(pool, f->slot + 1, future_is_ended, f, deadline);
+}
+
+static const void *result_bytes(const crew_future *f)
+{
+    return f->block ? f->block : f->own_block ? f->own_block : f->small;
+}
+
+int crew_future_result(crew_future *future, void *buf, size_t capacity, size_t *size,
+                       crew_time deadline)
+{
+    int r;
+
+    check(future, "crew_future_result");
+    r = wait_ended(future, deadline);
+    if (r < 0)
+        return r;
+    if (future->failure.error != 0)
+        return future->failure.error;
+    if (size)
+        *size = future->size;
+    if (!buf && capacity == 0)
+        return 0;
+    if (future->size > capacity)
+        return -EMSGSIZE;
+    if (future->size > 0)
+        memcpy(buf, result_bytes(future), future->size);
+    return 0;
+}
+
+bool crew_future_done(crew_future *future)
+{
+    check(future, "crew_future_done");
+    return wait_ended(future, CREW_NOW) == 0;
+}
+
+void crew_future_failure(crew_future *future, struct crew_failure *failure)
+{
+    check(future, "crew_future_failure");
+    if (wait_ended(future, CREW_NOW) == 0)
+        *failure = future->failure;
+    else
+        memset(failure, 0, sizeof *failure);
+}
+
+void crew_future_close(crew_future *future)
+{
+    crew_pool *pool;
+
+    if (!future)
+        return;
+    check(future, "crew_future_close");
+    pool = load_acquire(&future->pool);
+    if (pool && !pool_is_foreign(pool)) {
+        pthread_mutex_lock(&pool->lock);
+        if (load_acquire(&future->pool))
+            pool->future[future->slot] = NULL; /* the end will be dropped */
+        pthread_mutex_unlock(&pool->lock);
+    }
+    if (future->block)
+        life_free(future->block);
+    free(future->own_block);
+    future->magic = 0;
+    free(future);
+}

@@ -1,0 +1,103 @@
+/* job.h - one map, for or reduce that the workers of a pool share out among them. The law stands in
+ * job.c. */
+#ifndef CREW_JOB_H
+#define CREW_JOB_H
+
+#include "gate.h"
+
+#include <crew/future.h>
+#include <crew/task.h>
+
+#define JOB_ARGUMENT 192
+#define JOB_WORKERS 1000
+#define JOB_NONE UINT32_MAX
+
+enum job_kind { JOB_MAP, JOB_RANGE, JOB_LEAF };
+
+struct block_shm {
+    _Alignas(CACHE_LINE) _Atomic uint64_t word; /* end:22 position:22 width:5 tries:4 owner:10 */
+    uint64_t base;                              /* unit of position 0                           */
+    uint64_t length;                            /* of a split: the units that come with it      */
+};
+
+/* The failure with the lowest index that a worker, or the repairer, has seen. */
+struct failure_shm {
+    _Atomic uint32_t which; /* 0: none; 1, 2: record[which - 1] */
+    struct crew_failure record[2];
+};
+
+/* A worker's part. Written by the worker alone; by the repairer when it is dead. */
+struct job_seat_shm {
+    _Alignas(CACHE_LINE) _Atomic uint32_t inside; /* the epoch of the job it is in; 0: none */
+    struct failure_shm failure;
+};
+
+struct job_shm {
+    /* Written by the caller while nobody is inside; read by who is inside. */
+    _Alignas(CACHE_LINE) _Atomic uint32_t active; /* epoch; 0: no job */
+    enum job_kind kind;
+    uint32_t retries;
+    uint32_t blocks;       /* at the beginning of the table that are in use at first */
+    uint64_t first;        /* index of unit 0                                        */
+    uint64_t count;        /* one past the last index                                */
+    uint64_t unit;         /* indices in a unit                                      */
+    bool adapt;            /* widen a task to some units, by the clock               */
+    crew_function *function;
+    const void *argument;  /* NULL, or where the bytes are                           */
+    size_t argument_size;
+    const char *input;
+    char *output;
+    size_t input_size, output_size;
+    unsigned char small[JOB_ARGUMENT];
+
+    _Alignas(CACHE_LINE) _Atomic uint64_t hungry; /* a bit for each worker (modulo 64) that found nothing;
+                                                     a hint that makes owners split            */
+    _Atomic uint32_t cancel;                      /* 1: leave at the next boundary             */
+    _Alignas(CACHE_LINE) _Atomic uint32_t splits; /* splits begun; so that a search sees that it missed one */
+    _Atomic uint32_t finished;                    /* the epoch that somebody saw finished; a hint */
+
+    _Alignas(CACHE_LINE) struct failure_shm death; /* written by the repairer */
+    uint32_t table;                                /* blocks in the table      */
+    struct block_shm *block;
+    struct job_seat_shm *seat;
+    struct gate_shm *gate;
+};
+
+uint32_t job_table(unsigned workers);
+size_t job_size(unsigned workers);
+void job_init(struct job_shm *job, unsigned workers, void *memory, struct gate_shm *gate);
+
+/* The most units that one epoch can hold. */
+uint64_t job_capacity(const struct job_shm *job);
+
+/* The caller: cuts units [0, units) into blocks and opens the job. The fields of 'job' above are set
+ * before. */
+void job_open(struct job_shm *job, uint64_t units, unsigned workers);
+/* True when every unit is done. */
+bool job_is_finished(struct job_shm *job);
+/* Closes it: nobody enters any more. */
+void job_close(struct job_shm *job);
+/* True when nobody is inside. */
+bool job_is_empty(const struct job_shm *job, unsigned workers);
+/* The failure with the lowest index; false: none. Only when nobody is inside. */
+bool job_failure(struct job_shm *job, unsigned workers, struct crew_failure *failure);
+/* Forgets them, before a job is opened. */
+void job_clear_failures(struct job_shm *job, unsigned workers);
+
+/* A worker: takes part until nothing is left for it. Returns the epoch that it is through with. */
+uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid);
+
+/* After the certain death of a worker. Returns how many tasks will be run again. May be called
+ * again. */
+uint32_t job_repair(struct job_shm *job, unsigned dead, const struct os_end *end, pid_t pid);
+
+/* NULL, or the first invariant that is broken. */
+const char *job_check(const struct job_shm *job);
+
+/* Reduce: joins 'count' partials of 'size' bytes, neighbours first, always in the same tree; the
+ * value ends in the first. Stops at the first failure of 'combine' and returns its code. */
+struct task_run;
+int job_combine(struct task_run *run, crew_function *combine, char *partials, size_t size,
+                uint64_t count);
+
+#endif

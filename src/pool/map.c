@@ -1,0 +1,396 @@
+/* map.c - map, for and reduce: the opener's side of a job. */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAVES 1024 /* of a reduce, unless its caller says how large one is */
+
+struct plan { /* what the caller asked for */
+    enum job_kind kind;
+    crew_function *function;
+    const char *input;
+    char *output;
+    size_t input_size, output_size;
+    const void *argument;
+    size_t argument_size;
+    uint64_t count;
+    uint64_t unit; /* indices in a unit */
+    bool adapt;
+};
+
+/* -- in the caller ------------------------------------------------------------------------- */
+
+static void note_first(struct crew_failure *failure, struct task_run *run, int code)
+{
+    if (failure->error == 0) {
+        *failure = (struct crew_failure){ .error = CREW_ETASK, .code = code, .begin = run->task.begin,
+                                          .end = run->task.end, .attempts = 1, .pid = os_pid() };
+        memcpy(failure->message, run->message, sizeof failure->message);
+    }
+    run->message[0] = '\0';
+}
+
+static int run_sequential(const struct plan *plan, crew_time deadline, struct crew_failure *failure)
+{
+    struct task_run run = { .task = { .argument = plan->argument_size ? plan->argument : NULL,
+                                      .argument_size = plan->argument_size, .attempt = 1 } };
+    crew_task *t = &run.task;
+    /* Nobody waits for a share of it: without a deadline to look at, a for is one call. */
+    uint64_t step = plan->adapt ? (deadline == CREW_FOREVER ? plan->count : 1) : plan->unit;
+    bool timed = deadline != CREW_FOREVER;
+
+    for (uint64_t i = 0; i < plan->count;) {
+        int code;
+
+        if (timed && crew_time_now() >= deadline)
+            return deadline == CREW_NOW ? -EAGAIN : -ETIMEDOUT;
+        t->begin = i;
+        t->end = plan->count - i > step ? i + step : plan->count;
+        if (plan->kind == JOB_MAP)
+            t->input = plan->input ? plan->input + i * plan->input_size : NULL;
+        if (plan->kind == JOB_MAP || plan->kind == JOB_LEAF)
+            t->output = plan->output ? plan->output + i / plan->unit * plan->output_size : NULL;
+        code = plan->function(t);
+        if (code != 0)
+            note_first(failure, &run, code);
+        i = t->end;
+        if (timed && plan->adapt && step < UINT64_C(1) << 20)
+            step *= 2;
+    }
+    return failure->error;
+}
+
+/* -- in workers ---------------------------------------------------------------------------- */
+
+static bool job_is_over(crew_pool *pool, void *unused)
+{
+    (void)unused;
+    return job_is_finished(&pool->shm->job);
+}
+
+static bool job_is_left(crew_pool *pool, void *unused)
+{
+    (void)unused;
+    return job_is_empty(&pool->shm->job, pool->workers);
+}
+
+static void spin_for(struct job_shm *job, unsigned steps)
+{
+    uint32_t epoch = load_relaxed(&job->active);
+
+    while (steps-- > 0 && load_acquire(&job->finished) != epoch)
+        os_relax();
+}
+
+/* Ends the job before its end: nobody begins a task any more; workers at one are killed. */
+static void cut_short(crew_pool *pool)
+{
+    struct job_shm *job = &pool->shm->job;
+
+    store_total(&job->cancel, 1);
+    gate_ring(&pool->shm->gate, GATE_ALL);
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned i = 0; i < pool->started_now && pool->kind == CREW_PROCESSES; i++)
+        if (pool->worker[i].state == WORKER_RUNS && load_total(&job->seat[i].inside) != 0)
+            os_pidfd_signal(pool->worker[i].member.pidfd, 9);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Runs units [from, from + units) of the plan. */
+static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
+{
+    struct job_shm *job = &pool->shm->job;
+    int r;
+
+    job_open(job, units, pool->workers);
+    gate_ring(&pool->shm->gate, units < pool->started_now ? (int)units : GATE_ALL);
+    if (pool->caller_works)
+        job_work(job, pool->workers - 1, pool->pid);
+    if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
+        spin_for(job, pool->shm->gate.spin);
+    r = pool_wait(pool, BELL_ANY, job_is_over, NULL, deadline);
+    if (r < 0)
+        cut_short(pool);
+    job_close(job);
+    if (!job_is_left(pool, NULL)) {
+        gate_ring(&pool->shm->gate, GATE_ALL); /* the hungry sleep inside */
+        while (pool_wait(pool, BELL_ANY, job_is_left, NULL, CREW_FOREVER) == CREW_ENOWORKER &&
+               !job_is_left(pool, NULL))
+            os_relax(); /* the last worker is dead, its repair under way */
+    }
+    return r;
+}
+
+static int run_in_workers(crew_pool *pool, const struct plan *plan, crew_time deadline,
+                          struct crew_failure *failure)
+{
+    struct job_shm *job = &pool->shm->job;
+    uint64_t units = plan->count / plan->unit + (plan->count % plan->unit != 0);
+    uint64_t most = job_capacity(job);
+    int r = 0;
+
+    pthread_mutex_lock(&pool->lock);
+    r = pool_refill(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (r < 0)
+        return r;
+    job_clear_failures(job, pool->workers);
+    job->kind = plan->kind;
+    job->retries = pool->retries;
+    job->unit = plan->unit;
+    job->adapt = plan->adapt;
+    job->function = plan->function;
+    job->argument = plan->argument;
+    job->argument_size = plan->argument_size;
+    job->input = plan->input;
+    job->output = plan->output;
+    job->input_size = plan->input_size;
+    job->output_size = plan->output_size;
+    job->count = plan->count;
+    for (uint64_t from = 0; from < units && r == 0; from += most) {
+        uint64_t part = units - from < most ? units - from : most;
+
+        job->first = from * plan->unit;
+        r = run_epoch(pool, part, deadline);
+        if (units - from <= most)
+            break;
+    }
+    if (r < 0)
+        return r;
+    if (!job_failure(job, pool->workers, failure))
+        return 0;
+    failure_describe(failure);
+    return failure->error;
+}
+
+/* -- memory that workers can see ------------------------------------------------------------- */
+
+/* A copy of the caller's bytes in the arena, if workers can't see them where they are. */
+struct stage {
+    void *block; /* NULL: used in place */
+};
+
+static bool must_stage(const crew_pool *pool, const void *bytes, size_t size)
+{
+    return pool->kind == CREW_PROCESSES && !pool->sequential && bytes && size > 0 &&
+           !crew_memory_contains(bytes, size);
+}
+
+static int stage(const crew_pool *pool, const void **bytes, size_t size, struct stage *stage)
+{
+    int r;
+
+    stage->block = NULL;
+    if (!must_stage(pool, *bytes, size))
+        return 0;
+    r = life_alloc(size, &stage->block);
+    if (r < 0)
+        return r;
+    memcpy(stage->block, *bytes, size);
+    *bytes = stage->block;
+    return 0;
+}
+
+static void unstage(struct stage *stage)
+{
+    if (stage->block)
+        life_free(stage->block);
+}
+
+/* Small arguments travel with the job. */
+static int stage_argument(crew_pool *pool, struct plan *plan, struct stage *s)
+{
+    s->block = NULL;
+    if (must_stage(pool, plan->argument, plan->argument_size) && plan->argument_size <= JOB_ARGUMENT) {
+        memcpy(pool->shm->job.small, plan->argument, plan->argument_size);
+        plan->argument = pool->shm->job.small;
+        return 0;
+    }
+    return stage(pool, &plan->argument, plan->argument_size, s);
+}
+
+static int check_options(const struct crew_job_options *options)
+{
+    for (unsigned i = 0; options && i < 4; i++)
+        if (options->reserved[i] != 0)
+            return -EINVAL;
+    return 0;
+}
+
+/* Runs a plan, its argument staged, one at a time in this pool. With job_lock held. */
+static int run_plan(crew_pool *pool, struct plan *plan, const struct crew_job_options *options,
+                    crew_time deadline)
+{
+    struct crew_failure failure = { 0 };
+    struct stage argument = { 0 };
+    int r = pool->sequential ? 0 : stage_argument(pool, plan, &argument);
+
+    if (r < 0)
+        return r;
+    if (plan->count > 0)
+        r = pool->sequential ? run_sequential(plan, deadline, &failure)
+                             : run_in_workers(pool, plan, deadline, &failure);
+    unstage(&argument);
+    if ((r == CREW_ETASK || r == CREW_EWORKER) && options && options->failure)
+        *options->failure = failure;
+    return r;
+}
+
+int crew_pool_map(crew_pool *pool, crew_function *function, const void *input, size_t input_size,
+                  void *output, size_t output_size, uint64_t count,
+                  const struct crew_job_options *options, crew_time deadline)
+{
+    struct plan plan = { .kind = JOB_MAP, .function = function, .input_size = input_size,
+                         .output_size = output_size, .count = count, .unit = 1 };
+    struct stage in = { 0 }, out = { 0 };
+    const void *from = input;
+    const void *to = output;
+    size_t in_bytes, out_bytes;
+    int r = check_options(options);
+
+    pool_check(pool, "crew_pool_map");
+    if (pool_is_foreign(pool))
+        return CREW_EMISUSE;
+    if (r < 0 || !function || __builtin_mul_overflow(input_size, count, &in_bytes) ||
+        __builtin_mul_overflow(output_size, count, &out_bytes))
+        return -EINVAL;
+    pthread_mutex_lock(&pool->job_lock);
+    r = stage(pool, &to, out_bytes, &out);
+    if (r == 0 && input == output && out.block)
+        from = to;
+    else if (r == 0)
+        r = stage(pool, &from, in_bytes, &in);
+    if (r == 0) {
+        plan.input = from;
+        plan.output = (char *)(uintptr_t)to;
+        r = run_plan(pool, &plan, options, deadline);
+        if (out.block)
+            memcpy(output, out.block, out_bytes);
+    }
+    unstage(&in);
+    unstage(&out);
+    pthread_mutex_unlock(&pool->job_lock);
+    return r;
+}
+
+int crew_pool_for(crew_pool *pool, crew_function *function, uint64_t count, const void *argument,
+                  size_t size, const struct crew_job_options *options, crew_time deadline)
+{
+    struct plan plan = { .kind = JOB_RANGE, .function = function, .argument = argument,
+                         .argument_size = size, .count = count };
+    int r = check_options(options);
+
+    pool_check(pool, "crew_pool_for");
+    if (pool_is_foreign(pool))
+        return CREW_EMISUSE;
+    if (r < 0 || !function)
+        return -EINVAL;
+    plan.unit = options && options->chunk ? options->chunk : 1;
+    plan.adapt = !options || options->chunk == 0;
+    pthread_mutex_lock(&pool->job_lock);
+    r = run_plan(pool, &plan, options, deadline);
+    pthread_mutex_unlock(&pool->job_lock);
+    return r;
+}
+
+/* -- reduce -------------------------------------------------------------------------------- */
+
+struct join { /* argument of the one task that joins the partials */
+    crew_function *combine;
+    char *partials;
+    size_t size;
+    uint64_t count;
+    char *result;
+    const void *argument;
+    size_t argument_size;
+};
+
+/* Joins in a copy, so that it can be run again when its worker dies; the result is written last. */
+static int join_partials(crew_task *task)
+{
+    struct task_run *run = (struct task_run *)task;
+    struct join j = *(const struct join *)task->argument;
+    char *copy = malloc(j.size * j.count);
+    int code;
+
+    if (!copy)
+        return crew_task_fail(task, -ENOMEM, "no memory to join %llu partial results",
+                              (unsigned long long)j.count);
+    memcpy(copy, j.partials, j.size * j.count);
+    task->argument = j.argument_size ? j.argument : NULL;
+    task->argument_size = j.argument_size;
+    code = job_combine(run, j.combine, copy, j.size, j.count);
+    if (code == 0)
+        memcpy(j.result, copy, j.size);
+    free(copy);
+    return code;
+}
+
+static int reduce(crew_pool *pool, struct plan *leaves, crew_function *combine, void *result,
+                  const struct crew_job_options *options, crew_time deadline)
+{
+    uint64_t count = leaves->count / leaves->unit + (leaves->count % leaves->unit != 0);
+    bool arena = pool->kind == CREW_PROCESSES && !pool->sequential;
+    struct join join = { .combine = combine, .size = leaves->output_size, .count = count };
+    struct plan last = { .kind = JOB_RANGE, .function = join_partials, .argument = &join,
+                         .argument_size = sizeof join, .count = 1, .unit = 1 };
+    struct stage argument = { 0 };
+    void *partials = NULL;
+    size_t bytes;
+    int r = 0;
+
+    if (__builtin_mul_overflow(count + 1, leaves->output_size, &bytes))
+        return -EINVAL;
+    if (arena)
+        r = life_alloc(bytes, &partials);
+    else if (!(partials = malloc(bytes ? bytes : 1)))
+        r = -ENOMEM;
+    if (r < 0)
+        return r;
+    memset(partials, 0, bytes);
+    /* both tasks see the argument, so it is staged once, and not in the job, which they share */
+    r = stage(pool, &leaves->argument, leaves->argument_size, &argument);
+    leaves->output = partials;
+    join.partials = partials;
+    join.result = (char *)partials + count * leaves->output_size;
+    join.argument = leaves->argument;
+    join.argument_size = leaves->argument_size;
+    if (r == 0)
+        r = run_plan(pool, leaves, options, deadline);
+    if (r == 0)
+        r = run_plan(pool, &last, options, deadline);
+    if (r == 0 && leaves->output_size > 0)
+        memcpy(result, join.result, leaves->output_size);
+    unstage(&argument);
+    if (arena)
+        life_free(partials);
+    else
+        free(partials);
+    return r;
+}
+
+int crew_pool_reduce(crew_pool *pool, crew_function *function, crew_function *combine, uint64_t count,
+                     const void *argument, size_t argument_size, void *result, size_t size,
+                     const struct crew_job_options *options, crew_time deadline)
+{
+    struct plan plan = { .kind = JOB_LEAF, .function = function, .argument = argument,
+                         .argument_size = argument_size, .count = count, .output_size = size };
+    int r = check_options(options);
+
+    pool_check(pool, "crew_pool_reduce");
+    if (pool_is_foreign(pool))
+        return CREW_EMISUSE;
+    if (r < 0 || !function || !combine || (size > 0 && !result))
+        return -EINVAL;
+    if (count == 0) {
+        memset(result, 0, size);
+        return 0;
+    }
+    plan.unit = options && options->chunk ? options->chunk : count / LEAVES + (count % LEAVES != 0);
+    pthread_mutex_lock(&pool->job_lock);
+    r = reduce(pool, &plan, combine, result, options, deadline);
+    pthread_mutex_unlock(&pool->job_lock);
+    return r;
+}

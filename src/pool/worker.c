@@ -1,0 +1,108 @@
+/* worker.c - what a worker does all day, thread or process alike.
+ *
+ * Order of looking: the job first (it is shared out finely, so nobody waits long for it), then the
+ * board, then the gate. */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* crew_task_result() of a submitted task. */
+static int keep_result(struct task_run *run, const void *data, size_t size)
+{
+    struct slot_shm *slot = run->context;
+    void *block = NULL;
+
+    if (size > UINT32_MAX)
+        return -ENOMEM;
+    if (size > SLOT_RESULT) {
+        int r = life_alloc(size, &block);
+
+        if (r < 0)
+            return r;
+    }
+    if (slot->result_block)
+        life_free(slot->result_block);
+    slot->result_block = block;
+    slot->result_size = (uint32_t)size;
+    if (size > 0)
+        memcpy(block ? block : slot->result, data, size);
+    return 0;
+}
+
+/* Runs the task of a slot that the caller has taken, and publishes its end. */
+void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
+{
+    crew_task *t = &run->task;
+    int code;
+
+    t->argument_size = slot->argument_size;
+    t->argument = !t->argument_size          ? NULL
+                  : slot->argument_block     ? slot->argument_block
+                                             : slot->argument;
+    t->worker = worker;
+    t->attempt = slot_tries(slot) + 1;
+    run->message[0] = '\0';
+    run->result = keep_result;
+    run->context = slot;
+    code = slot->function(t);
+    if (code != 0) {
+        if (slot->result_block)
+            life_free(slot->result_block);
+        slot->result_block = NULL;
+        slot->result_size = 0;
+        memcpy(slot->message, run->message, sizeof slot->message);
+    }
+    slot->code = code;
+    slot_finish(slot, worker, code ? SLOT_FAILED : SLOT_RESULT_IS_THERE);
+}
+
+static void ring_bell(struct bell_shm *bell, uint32_t what)
+{
+    uint32_t wanted = load_total(&bell->wanted);
+
+    if (wanted == 0 || (wanted != BELL_ANY && wanted != what))
+        return;
+    atomic_fetch_add(&bell->event, 1);
+    os_futex_wake(&bell->event, INT32_MAX);
+}
+
+void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
+{
+    struct board_shm *board = &shm->board;
+    uint32_t requeued = load_acquire(&board->requeued) - 1; /* look at all slots once */
+    uint32_t through = 0;                                   /* the job that we are through with */
+    pid_t pid = os_pid();
+    struct task_run run;
+
+    memset(&run, 0, sizeof run);
+    store_relaxed(&shm->worker[number].begun, 1);
+    for (;;) {
+        uint32_t seen = gate_event(&shm->gate);
+        uint32_t active = load_acquire(&shm->job.active);
+        uint32_t index;
+
+        if (load_acquire(&shm->closing) == 2)
+            return;
+        if (active != 0 && active != through) {
+            uint32_t epoch = job_work(&shm->job, number, pid);
+
+            through = epoch ? epoch : through;
+            ring_bell(&shm->bell, BELL_ANY);
+            continue;
+        }
+        index = slot_take(board, number, &requeued);
+        if (index != SLOT_NONE) {
+            if (load_relaxed(&board->tail) > load_relaxed(&board->head) &&
+                gate_wants_ring(&shm->gate))
+                gate_ring(&shm->gate, 1); /* there is more than one can do */
+            run_submitted(&board->slot[index], &run, number);
+            ring_bell(&shm->bell, index + 1);
+            continue;
+        }
+        if (load_acquire(&shm->closing) != 0)
+            return;
+        gate_wait(&shm->gate, number, seen, idle);
+    }
+}
