@@ -184,12 +184,13 @@ int compare(const struct compare_job *job, const struct common_options *common)
 
     if (!times)
         return say_error("no memory for %u runs", runs);
+    for (unsigned i = 0; i < count; i++)
+        rows[i].times = times + (size_t)i * runs;
     progress_begin(&bar, common->progress, "runs", false);
     for (int run = -1; run < (int)runs && status == EXIT_DONE; run++) {
         for (unsigned i = 0; i < count && status == EXIT_DONE; i++) {
             unsigned done = (unsigned)(run + 1) * count + i;
 
-            rows[i].times = times + (size_t)i * runs;
             status = run_row(job, &rows[i], run, expected, &known);
             progress_step(&bar, (double)(done + 1) / (count * (runs + 1)), done + 1);
         }

@@ -35,7 +35,7 @@ static char *put_digits(char *out, uint64_t n)
  * 'words': how many 8 bytes hold them. */
 static inline __attribute__((always_inline)) char *
 put_run(char *out, const uint64_t *primes, size_t *at, size_t count, uint64_t base,
-        const char *prefix, size_t size, unsigned words, bool line)
+        const char *prefix, size_t size, size_t words, bool line)
 {
     uint64_t w[3];
     size_t i = *at;

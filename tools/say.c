@@ -19,28 +19,35 @@ const char *say_name(void)
     return speaker;
 }
 
-static void __attribute__((format(printf, 1, 0))) say_line(const char *format, va_list arguments)
+/* The line's beginning; how long it is. */
+static int say_begin(char *line, size_t room)
 {
-    char line[1024];
-    int n = snprintf(line, sizeof line, "crew%s%s: ", *speaker ? " " : "", speaker);
-    int room = (int)sizeof line - n - 1;
-    int m = vsnprintf(line + n, (size_t)room, format, arguments);
+    return snprintf(line, room, "crew%s%s: ", *speaker ? " " : "", speaker);
+}
 
-    if (m < 0)
+/* Its end, 'size' bytes as snprintf() counts them behind the beginning of 'begun'. */
+static void say_end(char *line, size_t room, int begun, int size)
+{
+    size_t n = (size_t)begun;
+
+    if (size < 0)
         return;
-    n += m < room ? m : room - 1;
+    n += (size_t)size < room - n - 1 ? (size_t)size : room - n - 2;
     line[n++] = '\n';
     /* Nobody is left to tell when standard error itself fails. */
-    if (write(STDERR_FILENO, line, (size_t)n) < 0)
+    if (write(STDERR_FILENO, line, n) < 0)
         return;
 }
 
 #define SAY_LINE(format)                                                                      \
     do {                                                                                      \
+        char said[1024];                                                                      \
+        int begun = say_begin(said, sizeof said);                                             \
         va_list arguments;                                                                    \
         va_start(arguments, format);                                                          \
-        say_line(format, arguments);                                                          \
+        int size = vsnprintf(said + begun, sizeof said - (size_t)begun - 1, format, arguments); \
         va_end(arguments);                                                                    \
+        say_end(said, sizeof said, begun, size);                                              \
     } while (0)
 
 int say_error(const char *format, ...)
@@ -90,8 +97,8 @@ const char *quoted(const char *text)
             *out++ = (char)c;
     }
     if (size > SHOWN)
-        out += sprintf(out, "...' (%zu bytes)", size);
+        sprintf(out, "...' (%zu bytes)", size);
     else
-        strcpy(out, "'");
+        sprintf(out, "'");
     return start;
 }
