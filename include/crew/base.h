@@ -110,7 +110,7 @@ CREW_API int crew_fini(void);
 
 /* How many CPUs this process may use, at least 1: CREW_WORKERS in the environment if it holds a
  * positive number; else the CPUs of its affinity mask, capped by the cgroup quota (v2 cpu.max and v1
- * cpu.cfs_quota_us, every level up to the root, rounded up).
+ * cpu.cfs_quota_us, every level up to the root, rounded up; a changed quota counts after a second).
  * Shared: any thread.  Signals: not async-signal-safe. */
 CREW_API unsigned crew_cpu_count(void);
 

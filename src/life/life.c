@@ -7,6 +7,7 @@
 
 #define SUPERVISOR_STACK ((size_t)512 << 10)
 #define ROOT_SEAT 1
+#define JOINED_MS 20 /* until a joined thread is gone; much less, unless the machine is full */
 
 static struct {
     pthread_mutex_t lock; /* guards all of this, but for what is said otherwise                    */
@@ -127,11 +128,21 @@ uint32_t life_me(void)
 
 int life_may_start(void)
 {
-    unsigned threads = os_thread_count();
+    unsigned allowed = life.supervised ? 2 : 1;
+    crew_time patience = 0;
 
     if (life_me() != 0 && !life.root)
         return CREW_ENESTED;
-    return threads > (life.supervised ? 2 : 1) ? CREW_ETHREADS : 0;
+    /* A thread that has been joined is counted a little longer: pthread_join() returns before the
+     * kernel has taken it off the list. */
+    while (os_thread_count() > allowed) {
+        if (patience == 0)
+            patience = crew_in_ms(JOINED_MS);
+        if (crew_time_now() >= patience)
+            return CREW_ETHREADS;
+        os_yield();
+    }
+    return 0;
 }
 
 int life_alloc(size_t size, void **block)

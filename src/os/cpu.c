@@ -3,14 +3,18 @@
  * The affinity mask, then the cgroup quota: v2 (cpu.max) and v1 (cpu.cfs_quota_us), at every level
  * from the process's own group up to the root of the mount, for a limit may stand at any of them.
  * Where /proc or /sys are missing, the mask alone counts. */
+#include "atomic.h"
 #include "os.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define QUOTA_NS INT64_C(1000000000) /* a changed quota counts after a second */
 
 static unsigned affinity_count(void)
 {
@@ -143,6 +147,24 @@ static unsigned quota_count(unsigned none)
     return least;
 }
 
+/* The quota is asked for often and changed seldom, and reading it opens a dozen files. */
+static unsigned recent_quota(unsigned none)
+{
+    static _Atomic int64_t read_at;
+    static _Atomic unsigned quota;
+    crew_time now = crew_time_now();
+    unsigned q;
+
+    if (load_acquire(&read_at) != 0 && now - load_acquire(&read_at) < QUOTA_NS) {
+        q = load_relaxed(&quota);
+        return q < none ? q : none;
+    }
+    q = quota_count(UINT_MAX);
+    store_relaxed(&quota, q);
+    store_release(&read_at, now);
+    return q < none ? q : none;
+}
+
 unsigned crew_cpu_count(void)
 {
     const char *wish = secure_getenv("CREW_WORKERS");
@@ -156,5 +178,5 @@ unsigned crew_cpu_count(void)
             return (unsigned)n;
     }
     cpus = affinity_count();
-    return quota_count(cpus);
+    return recent_quota(cpus);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,11 @@ int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
         errno == ETIMEDOUT)
         return -ETIMEDOUT;
     return 0;
+}
+
+void os_yield(void)
+{
+    sched_yield();
 }
 
 void os_futex_wake(_Atomic uint32_t *word, int count)

@@ -29,6 +29,9 @@ static inline void os_relax(void)
 #endif
 }
 
+/* Lets others run. */
+void os_yield(void);
+
 /* -- memory --------------------------------------------------------------------------------- */
 
 /* Makes nameless shared memory of 'size' bytes, none of them bought, that can neither shrink nor
