@@ -1,11 +1,11 @@
 #!/bin/sh
-# Description: libcrew.so lacks a function that a header promises, or exports one that none does; or
-# its version differs from the headers'.
+# Description: libcrew lacks a function that a header promises, or takes a name that none does and a
+# program may have; or its version differs from the headers'.
 #
-# headers_symbols.sh INCLUDE CC LIBCREW.SO VERSION
+# headers_symbols.sh INCLUDE CC LIBCREW.SO LIBCREW.A VERSION
 
 . "$(dirname "$0")/tap.sh"
-include=$1 cc=$2 library=$3 version=$4
+include=$1 cc=$2 library=$3 archive=$4 version=$5
 
 # The functions that are marked CREW_API: one declaration a line, the attributes taken off.
 declared()
@@ -32,6 +32,12 @@ same_functions()
     [ -s "$scratch/declared" ] && diff -u "$scratch/declared" "$scratch/exported"
 }
 
+same_in_archive()
+{
+    nm -g --defined-only "$archive" | awk 'NF == 3 { print $3 }' | sort -u >"$scratch/archived"
+    diff -u "$scratch/declared" "$scratch/archived"
+}
+
 all_versioned()
 {
     ! exported | grep -v '@@CREW_0\.[0-9]*$'
@@ -51,6 +57,7 @@ version_told()
 }
 
 holds "the library exports what the headers declare, and nothing else" same_functions
+holds "the static library has the same names, and takes no other" same_in_archive
 holds "every exported function carries a version" all_versioned
 holds "the soname is libcrew.so.0" dynamic 'SONAME.*\[libcrew\.so\.0\]'
 holds "relocations are read-only once it is loaded" dynamic 'BIND_NOW\|FLAGS.*NOW'
