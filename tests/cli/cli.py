@@ -1,0 +1,165 @@
+"""cli.py - runs a command under conditions and looks at what it leaves; prints TAP.
+
+A case is a function made known by @case("sentence"); it returns nothing, raises Wrong, or raises
+Skip with the reason. After each case, whatever it was, no process that the command started may be
+left: they all carry a mark of this run in their environment.
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+CREW = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
+MARK = "CREW_TEST_RUN"
+LIMIT = 120  # s; the only clock: a command that hangs is a failure
+
+cases = []
+
+
+class Wrong(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+def case(name):
+    def known(function):
+        cases.append((name, function))
+        return function
+    return known
+
+
+def environment(**more):
+    env = dict(os.environ)
+    env[MARK] = str(os.getpid())
+    env.pop("CREW_WORKERS", None)
+    env.update(more)
+    return env
+
+
+class Done:
+    """How a command ended."""
+
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    def text(self):
+        return self.err.decode("utf-8", "backslashreplace")
+
+
+def start(words, prefix=(), env=None, **popen):
+    popen.setdefault("stdin", subprocess.DEVNULL)
+    popen.setdefault("stdout", subprocess.PIPE)
+    popen.setdefault("stderr", subprocess.PIPE)
+    return subprocess.Popen([*prefix, CREW, *words], env=env or environment(), **popen)
+
+
+def run(words, prefix=(), env=None, **popen):
+    process = start(words, prefix, env, **popen)
+    try:
+        out, err = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise Wrong(f"{shown(words)}: not done after {LIMIT} s")
+    return Done(process.returncode, out or b"", err or b"")
+
+
+def shell(script, *words, env=None):
+    """The command is $0 in it; its words are $1 and on."""
+    process = subprocess.Popen(["bash", "-c", script, CREW, *words], env=env or environment(),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise Wrong(f"{script}: not done after {LIMIT} s")
+    return Done(process.returncode, out, err)
+
+
+def shown(words):
+    text = " ".join(os.fsdecode(w) for w in words)
+    return text if len(text) < 100 else text[:80] + f"... ({len(text)} characters)"
+
+
+def expect(good, *what):
+    if not good:
+        raise Wrong(" ".join(str(w) if not isinstance(w, bytes) else repr(w[:200]) for w in what))
+
+
+def descendants():
+    """Processes with our mark, and not zombies that somebody else has yet to collect."""
+    found = []
+    mark = f"{MARK}={os.getpid()}".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as f:
+                if mark not in f.read().split(b"\0"):
+                    continue
+            with open(f"/proc/{name}/stat", "rb") as f:
+                if f.read().rsplit(b") ", 1)[1][:1] not in b"ZX":
+                    found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+def children(pid):
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+        found = []
+        for task in tasks:
+            with open(f"/proc/{pid}/task/{task}/children") as f:
+                found += [int(word) for word in f.read().split()]
+        return found
+    except OSError:
+        return []
+
+
+def nothing_left():
+    """The kernel ends the workers of a dead root: not in the same instant, but soon."""
+    deadline = time.monotonic() + 10
+    while descendants():
+        if time.monotonic() > deadline:
+            left = descendants()
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            raise Wrong(f"processes left: {left}")
+        os.sched_yield()
+
+
+def shared_names():
+    try:
+        return {n for n in os.listdir("/dev/shm") if "crew" in n}
+    except OSError:
+        return set()
+
+
+def main():
+    before = shared_names()
+    failures = 0
+    print(f"1..{len(cases)}", flush=True)
+    for number, (name, function) in enumerate(cases, 1):
+        verdict, note = "ok", ""
+        try:
+            function()
+        except Skip as skip:
+            note = f" # SKIP {skip}"
+        except Wrong as wrong:
+            verdict = "not ok"
+            print("# " + str(wrong).replace("\n", "\n# "))
+        try:
+            nothing_left()
+            expect(shared_names() <= before, "names in /dev/shm:", shared_names() - before)
+        except Wrong as wrong:
+            verdict = "not ok"
+            print(f"# {wrong}")
+        failures += verdict != "ok"
+        print(f"{verdict} {number} - {name}{note}", flush=True)
+    return 1 if failures else 0
