@@ -167,7 +167,8 @@ CREW_API void crew_pool_stats(crew_pool *pool, struct crew_pool_stats *stats);
  * valid. NULL is allowed.
  *
  * 0               closed
- * -ETIMEDOUT      tasks still run at 'deadline'; the pool is still open and usable */
+ * -ETIMEDOUT      tasks still run at 'deadline' (-EAGAIN with CREW_NOW); the pool is still open
+ * CREW_ENOWORKER  closed; but tasks were left that no worker could run: CREW_ECANCELLED */
 CREW_API int crew_pool_close(crew_pool *pool, crew_time deadline);
 
 /* Ends the pool at once: workers are killed (threads: waited for), tasks that had not ended answer

@@ -74,6 +74,7 @@ int future_open(crew_pool *pool, crew_future **future)
         return -ENOMEM;
     f->magic = FUTURE_MAGIC;
     f->slot = SLOT_NONE;
+    f->pid = os_pid();
     store_relaxed(&f->pool, pool);
     *future = f;
     return 0;
@@ -240,7 +241,7 @@ void crew_future_close(crew_future *future)
             pool->future[future->slot] = NULL; /* the end will be dropped */
         pthread_mutex_unlock(&pool->lock);
     }
-    if (future->block)
+    if (future->block && future->pid == os_pid()) /* not in a child's copy of the handle */
         life_free(future->block);
     free(future->own_block);
     future->magic = 0;

@@ -54,7 +54,8 @@ bool gate_wants_ring(struct gate_shm *gate)
     return any(gate->asleep, gate->words) && !any(gate->searching, gate->words);
 }
 
-void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, void (*idle)(void))
+void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time deadline,
+               void (*idle)(void))
 {
     add(gate->searching, worker);
     if (count(gate->searching, gate->words) <= gate->spinners) {
@@ -68,7 +69,7 @@ void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, void (*idl
         idle();
     add(gate->asleep, worker);
     if (gate_event(gate) == seen)
-        os_futex_wait(&gate->event, seen, CREW_FOREVER);
+        os_futex_wait(&gate->event, seen, deadline);
     drop(gate->asleep, worker);
 }
 

@@ -46,9 +46,10 @@ static inline uint32_t gate_event(struct gate_shm *gate)
 /* Tells that there is something new for 'count' workers: one, or GATE_ALL. */
 void gate_ring(struct gate_shm *gate, int count);
 
-/* Returns when 'event' is no longer 'seen'; spins first if few others do. 'idle' is called before
- * it sleeps; may be NULL. */
-void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, void (*idle)(void));
+/* Returns when 'event' is no longer 'seen', or at 'deadline'; spins first if few others do. 'idle' is
+ * called before it sleeps; may be NULL. */
+void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time deadline,
+               void (*idle)(void));
 
 /* What a dead worker left; then rings for all. */
 void gate_repair(struct gate_shm *gate, unsigned dead);

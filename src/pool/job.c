@@ -265,6 +265,7 @@ struct shift { /* a worker's stay in a job; its own memory */
     pid_t pid;
     uint64_t width;   /* of the next task, as a power of two     */
     uint32_t split;   /* the block it split off last, JOB_NONE   */
+    crew_time deadline;
     struct task_run run;
 };
 
@@ -314,8 +315,19 @@ static uint64_t split(struct shift *shift, uint32_t b, uint64_t word)
     return word;
 }
 
-static bool disturbed(const struct job_shm *job)
+static void look_at_clock(struct shift *shift)
 {
+    if (crew_time_now() >= shift->deadline)
+        store_total(&shift->job->cancel, 1);
+}
+
+/* True if there is something to do at this boundary. */
+static bool disturbed(struct shift *shift)
+{
+    struct job_shm *job = shift->job;
+
+    if (__builtin_expect(shift->deadline != CREW_FOREVER, 0))
+        look_at_clock(shift);
     return load_relaxed(&job->hungry) != 0 || load_relaxed(&job->cancel) != 0;
 }
 
@@ -358,7 +370,7 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
             store_total(shared, 0); /* [F] */
             return;
         }
-        if (__builtin_expect(disturbed(job), 0) && !yield(shift, b, &word))
+        if (__builtin_expect(disturbed(shift), 0) && !yield(shift, b, &word))
             return;
         store_release(shared, word); /* [A] */
         t->input = (const char *)t->input + job->input_size;
@@ -403,7 +415,7 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
             before = now;
         }
         word = word_make(shift->worker + 1, 0, shift->width, running_end(word), word_end(word));
-        if (__builtin_expect(disturbed(job), 0) && !yield(shift, b, &word))
+        if (__builtin_expect(disturbed(shift), 0) && !yield(shift, b, &word))
             return;
         store_release(shared, word); /* [A] */
     }
@@ -466,13 +478,15 @@ static void work_inside(struct shift *shift, uint32_t epoch)
              * more: who finished before it could see the bit rings for nobody. */
             atomic_fetch_or(&job->hungry, bit);
             if (!job_is_finished(job))
-                gate_wait(job->gate, shift->worker, seen, NULL);
+                gate_wait(job->gate, shift->worker, seen, shift->deadline, NULL);
+            if (shift->deadline != CREW_FOREVER)
+                look_at_clock(shift);
             atomic_fetch_and(&job->hungry, ~bit);
         }
     }
 }
 
-uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid)
+uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid, crew_time deadline)
 {
     struct job_seat_shm *seat = &job->seat[worker];
     uint32_t epoch = load_acquire(&job->active);
@@ -487,6 +501,7 @@ uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid)
         shift.worker = worker;
         shift.pid = pid;
         shift.split = JOB_NONE;
+        shift.deadline = deadline;
         shift.run.task.worker = worker;
         shift.run.task.argument = job->argument_size ? job->argument : NULL;
         shift.run.task.argument_size = job->argument_size;

@@ -84,8 +84,9 @@ bool job_failure(struct job_shm *job, unsigned workers, struct crew_failure *fai
 /* Forgets them, before a job is opened. */
 void job_clear_failures(struct job_shm *job, unsigned workers);
 
-/* A worker: takes part until nothing is left for it. Returns the epoch that it is through with. */
-uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid);
+/* A worker: takes part until nothing is left for it. Returns the epoch that it is through with. At
+ * 'deadline' it cancels the job for all. */
+uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid, crew_time deadline);
 
 /* After the certain death of a worker. Returns how many tasks will be run again. May be called
  * again. */

@@ -107,7 +107,7 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
     job_open(job, units, pool->workers);
     gate_ring(&pool->shm->gate, units < pool->started_now ? (int)units : GATE_ALL);
     if (pool->caller_works)
-        job_work(job, pool->workers - 1, pool->pid);
+        job_work(job, pool->workers - 1, pool->pid, deadline);
     if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
         spin_for(job, pool->shm->gate.spin);
     r = pool_wait(pool, BELL_ANY, job_is_over, NULL, deadline);

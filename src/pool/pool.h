@@ -98,6 +98,7 @@ struct crew_future {
     uint32_t magic;
     _Atomic(struct crew_pool *) pool; /* NULL: it has ended, and all below is final */
     uint32_t slot;
+    pid_t pid;              /* of who submitted */
     enum slot_outcome outcome;
     uint32_t size;
     void *block;            /* the result, if it is larger than 'small'; in the arena */

@@ -86,7 +86,7 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
         if (load_acquire(&shm->closing) == 2)
             return;
         if (active != 0 && active != through) {
-            uint32_t epoch = job_work(&shm->job, number, pid);
+            uint32_t epoch = job_work(&shm->job, number, pid, CREW_FOREVER);
 
             through = epoch ? epoch : through;
             ring_bell(&shm->bell, BELL_ANY);
@@ -103,6 +103,6 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
         }
         if (load_acquire(&shm->closing) != 0)
             return;
-        gate_wait(&shm->gate, number, seen, idle);
+        gate_wait(&shm->gate, number, seen, CREW_FOREVER, idle);
     }
 }
