@@ -80,14 +80,6 @@ int future_open(crew_pool *pool, crew_future **future)
     return 0;
 }
 
-void future_end(crew_future *future, enum slot_outcome outcome)
-{
-    future->outcome = outcome;
-    if (outcome == SLOT_CANCELLED)
-        future->failure.error = CREW_ECANCELLED;
-    store_release(&future->pool, NULL);
-}
-
 bool future_harvest(crew_pool *pool, uint32_t index)
 {
     struct slot_shm *slot = &pool->shm->board.slot[index];

@@ -111,7 +111,7 @@ int pool_refill(crew_pool *pool)
     int r = 0;
 
     if (load_acquire(&pool->vacant) == 0 || pool->kind != CREW_PROCESSES)
-        return pool->broken;
+        return 0;
     if (load_relaxed(&pool->newborn_deaths) > NEWBORN_DEATHS * pool->started_now)
         pool->broken = CREW_ENOWORKER;
     for (unsigned i = 0; i < pool->started_now && r == 0 && !pool->broken; i++) {
@@ -127,7 +127,7 @@ int pool_refill(crew_pool *pool)
         if (r == 0)
             atomic_fetch_sub(&pool->vacant, 1);
     }
-    return load_acquire(&pool->alive) == 0 ? CREW_ENOWORKER : 0;
+    return (r < 0 || pool->broken) && load_acquire(&pool->alive) == 0 ? CREW_ENOWORKER : 0;
 }
 
 /* Waits for all workers to be gone, and forgets them. */

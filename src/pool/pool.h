@@ -120,8 +120,7 @@ int pool_refill(crew_pool *pool);
 
 /* future.c */
 int future_open(crew_pool *pool, crew_future **future);
-/* Ends a future by hand: nothing ran, or it ran in the caller. */
-void future_end(crew_future *future, enum slot_outcome outcome);
+/* Puts the end of a worker into words. */
 void failure_describe(struct crew_failure *failure);
 /* Takes what slot 'index' has ended with, if it has, and frees it. With the lock held. */
 bool future_harvest(crew_pool *pool, uint32_t index);
