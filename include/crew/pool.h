@@ -20,7 +20,9 @@
  *
  * Sharing. Only the process that opened a pool may use it; there, any thread may call anything at
  * once, except close() and terminate(), which must be the last. map, for and reduce of one pool
- * wait for each other; submitted tasks run beside them.
+ * wait for each other; submitted tasks run beside them. A task may call the pool that runs it, if it
+ * runs in the opener's process: what it asks for is then done at once, in the task itself, so that
+ * it never waits for itself. In worker processes the handle is of no use (CREW_EMISUSE).
  *
  * When a worker dies, in whatever way, it costs the task that it was running: that task reports
  * CREW_EWORKER, with the worker's pid, signal and peak memory, or is run again as often as

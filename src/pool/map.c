@@ -32,7 +32,7 @@ static void note_first(struct crew_failure *failure, struct task_run *run, int c
     run->message[0] = '\0';
 }
 
-static int run_sequential(const struct plan *plan, crew_time deadline, struct crew_failure *failure)
+static int run_here(const struct plan *plan, crew_time deadline, struct crew_failure *failure)
 {
     struct task_run run = { .task = { .argument = plan->argument_size ? plan->argument : NULL,
                                       .argument_size = plan->argument_size, .attempt = 1 } };
@@ -106,8 +106,11 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
 
     job_open(job, units, pool->workers);
     gate_ring(&pool->shm->gate, units < pool->started_now ? (int)units : GATE_ALL);
-    if (pool->caller_works)
+    if (pool->caller_works) {
+        worker_mark(pool->shm);
         job_work(job, pool->workers - 1, pool->pid, deadline);
+        worker_mark(NULL);
+    }
     if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
         spin_for(job, pool->shm->gate.spin);
     r = pool_wait(pool, BELL_ANY, job_is_over, NULL, deadline);
@@ -174,7 +177,7 @@ struct stage {
 
 static bool must_stage(const crew_pool *pool, const void *bytes, size_t size)
 {
-    return pool->kind == CREW_PROCESSES && !pool->sequential && bytes && size > 0 &&
+    return pool->kind == CREW_PROCESSES && !worker_is_here(pool) && bytes && size > 0 &&
            !crew_memory_contains(bytes, size);
 }
 
@@ -219,19 +222,33 @@ static int check_options(const struct crew_job_options *options)
     return 0;
 }
 
-/* Runs a plan, its argument staged, one at a time in this pool. With job_lock held. */
+/* One job at a time in a pool; in the caller itself, any number. */
+static void lock_job(crew_pool *pool)
+{
+    if (!worker_is_here(pool))
+        pthread_mutex_lock(&pool->job_lock);
+}
+
+static void unlock_job(crew_pool *pool)
+{
+    if (!worker_is_here(pool))
+        pthread_mutex_unlock(&pool->job_lock);
+}
+
+/* Runs a plan, its argument staged. Between lock_job() and unlock_job(). */
 static int run_plan(crew_pool *pool, struct plan *plan, const struct crew_job_options *options,
                     crew_time deadline)
 {
     struct crew_failure failure = { 0 };
     struct stage argument = { 0 };
-    int r = pool->sequential ? 0 : stage_argument(pool, plan, &argument);
+    bool here = worker_is_here(pool);
+    int r = here ? 0 : stage_argument(pool, plan, &argument);
 
     if (r < 0)
         return r;
     if (plan->count > 0)
-        r = pool->sequential ? run_sequential(plan, deadline, &failure)
-                             : run_in_workers(pool, plan, deadline, &failure);
+        r = here ? run_here(plan, deadline, &failure)
+                 : run_in_workers(pool, plan, deadline, &failure);
     unstage(&argument);
     if ((r == CREW_ETASK || r == CREW_EWORKER) && options && options->failure)
         *options->failure = failure;
@@ -256,7 +273,7 @@ int crew_pool_map(crew_pool *pool, crew_function *function, const void *input, s
     if (r < 0 || !function || __builtin_mul_overflow(input_size, count, &in_bytes) ||
         __builtin_mul_overflow(output_size, count, &out_bytes))
         return -EINVAL;
-    pthread_mutex_lock(&pool->job_lock);
+    lock_job(pool);
     r = stage(pool, &to, out_bytes, &out);
     if (r == 0 && input == output && out.block)
         from = to;
@@ -271,7 +288,7 @@ int crew_pool_map(crew_pool *pool, crew_function *function, const void *input, s
     }
     unstage(&in);
     unstage(&out);
-    pthread_mutex_unlock(&pool->job_lock);
+    unlock_job(pool);
     return r;
 }
 
@@ -289,9 +306,9 @@ int crew_pool_for(crew_pool *pool, crew_function *function, uint64_t count, cons
         return -EINVAL;
     plan.unit = options && options->chunk ? options->chunk : 1;
     plan.adapt = !options || options->chunk == 0;
-    pthread_mutex_lock(&pool->job_lock);
+    lock_job(pool);
     r = run_plan(pool, &plan, options, deadline);
-    pthread_mutex_unlock(&pool->job_lock);
+    unlock_job(pool);
     return r;
 }
 
@@ -332,7 +349,7 @@ static int reduce(crew_pool *pool, struct plan *leaves, crew_function *combine, 
                   const struct crew_job_options *options, crew_time deadline)
 {
     uint64_t count = leaves->count / leaves->unit + (leaves->count % leaves->unit != 0);
-    bool arena = pool->kind == CREW_PROCESSES && !pool->sequential;
+    bool arena = pool->kind == CREW_PROCESSES && !worker_is_here(pool);
     struct join join = { .combine = combine, .size = leaves->output_size, .count = count };
     struct plan last = { .kind = JOB_RANGE, .function = join_partials, .argument = &join,
                          .argument_size = sizeof join, .count = 1, .unit = 1 };
@@ -389,8 +406,8 @@ int crew_pool_reduce(crew_pool *pool, crew_function *function, crew_function *co
         return 0;
     }
     plan.unit = options && options->chunk ? options->chunk : count / LEAVES + (count % LEAVES != 0);
-    pthread_mutex_lock(&pool->job_lock);
+    lock_job(pool);
     r = reduce(pool, &plan, combine, result, options, deadline);
-    pthread_mutex_unlock(&pool->job_lock);
+    unlock_job(pool);
     return r;
 }

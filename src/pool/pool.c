@@ -388,7 +388,7 @@ static int keep_in_future(struct task_run *run, const void *data, size_t size)
     return 0;
 }
 
-static int submit_sequential(crew_future **future, crew_function *function, const void *argument,
+static int submit_here(crew_future **future, crew_function *function, const void *argument,
                              size_t size)
 {
     struct task_run run = { .task = { .argument = size ? argument : NULL, .argument_size = size,
@@ -462,8 +462,8 @@ int crew_pool_submit(crew_pool *pool, crew_future **future, crew_function *funct
         return CREW_EMISUSE;
     if (!function || size > UINT32_MAX)
         return -EINVAL;
-    if (pool->sequential)
-        return submit_sequential(future, function, argument, size);
+    if (worker_is_here(pool))
+        return submit_here(future, function, argument, size);
     if (future) {
         r = future_open(pool, &f);
         if (r < 0)

@@ -108,6 +108,11 @@ struct crew_future {
 };
 
 /* worker.c */
+/* Marks that this thread runs tasks of the pool, until it is marked otherwise; NULL: of none. */
+void worker_mark(const struct pool_shm *shm);
+/* True if the caller is inside a task of this pool, or the pool runs all in its caller: what it asks
+ * for is then done at once, in itself. To wait for the others might be to wait for itself. */
+bool worker_is_here(const crew_pool *pool);
 void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void));
 void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker);
 

@@ -8,6 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
+static _Thread_local const struct pool_shm *inside;
+
+void worker_mark(const struct pool_shm *shm)
+{
+    inside = shm;
+}
+
+bool worker_is_here(const crew_pool *pool)
+{
+    return pool->sequential || (inside && inside == pool->shm);
+}
+
 /* crew_task_result() of a submitted task. */
 static int keep_result(struct task_run *run, const void *data, size_t size)
 {
@@ -77,6 +89,7 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
     struct task_run run;
 
     memset(&run, 0, sizeof run);
+    worker_mark(shm);
     store_relaxed(&shm->worker[number].begun, 1);
     for (;;) {
         uint32_t seen = gate_event(&shm->gate);
