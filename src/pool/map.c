@@ -107,9 +107,11 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
     job_open(job, units, pool->workers);
     gate_ring(&pool->shm->gate, units < pool->started_now ? (int)units : GATE_ALL);
     if (pool->caller_works) {
-        worker_mark(pool->shm);
+        struct worker_mark mark;
+
+        worker_enter(&mark, pool->shm);
         job_work(job, pool->workers - 1, pool->pid, deadline);
-        worker_mark(NULL);
+        worker_leave(&mark);
     }
     if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
         spin_for(job, pool->shm->gate.spin);

@@ -108,8 +108,13 @@ struct crew_future {
 };
 
 /* worker.c */
-/* Marks that this thread runs tasks of the pool, until it is marked otherwise; NULL: of none. */
-void worker_mark(const struct pool_shm *shm);
+/* Says that this thread runs tasks of a pool; the marks of a thread nest as its calls do. */
+struct worker_mark {
+    const struct pool_shm *shm;
+    const struct worker_mark *outer;
+};
+void worker_enter(struct worker_mark *mark, const struct pool_shm *shm);
+void worker_leave(const struct worker_mark *mark);
 /* True if the caller is inside a task of this pool, or the pool runs all in its caller: what it asks
  * for is then done at once, in itself. To wait for the others might be to wait for itself. */
 bool worker_is_here(const crew_pool *pool);

@@ -8,16 +8,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local const struct pool_shm *inside;
+static _Thread_local const struct worker_mark *innermost;
 
-void worker_mark(const struct pool_shm *shm)
+void worker_enter(struct worker_mark *mark, const struct pool_shm *shm)
 {
-    inside = shm;
+    *mark = (struct worker_mark){ .shm = shm, .outer = innermost };
+    innermost = mark;
+}
+
+void worker_leave(const struct worker_mark *mark)
+{
+    innermost = mark->outer;
 }
 
 bool worker_is_here(const crew_pool *pool)
 {
-    return pool->sequential || (inside && inside == pool->shm);
+    for (const struct worker_mark *m = innermost; m; m = m->outer)
+        if (m->shm == pool->shm)
+            return true;
+    return pool->sequential;
 }
 
 /* crew_task_result() of a submitted task. */
@@ -86,10 +95,11 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
     uint32_t requeued = load_acquire(&board->requeued) - 1; /* look at all slots once */
     uint32_t through = 0;                                   /* the job that we are through with */
     pid_t pid = os_pid();
+    struct worker_mark mark;
     struct task_run run;
 
     memset(&run, 0, sizeof run);
-    worker_mark(shm);
+    worker_enter(&mark, shm);
     store_relaxed(&shm->worker[number].begun, 1);
     for (;;) {
         uint32_t seen = gate_event(&shm->gate);
@@ -97,7 +107,7 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
         uint32_t index;
 
         if (load_acquire(&shm->closing) == 2)
-            return;
+            break;
         if (active != 0 && active != through) {
             uint32_t epoch = job_work(&shm->job, number, pid, CREW_FOREVER);
 
@@ -115,7 +125,8 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
             continue;
         }
         if (load_acquire(&shm->closing) != 0)
-            return;
+            break;
         gate_wait(&shm->gate, number, seen, CREW_FOREVER, idle);
     }
+    worker_leave(&mark);
 }
