@@ -191,6 +191,9 @@ static int run_on_pool(struct ordered *run, const struct ordered_job *job)
             struct ordered_slot *slot = &run->slots[(first + used) % run->window];
 
             r = job->next(job->context, slot);
+            if (r == -ENOMEM && used > 0)
+                break; /* no memory for all buffers: those that are there will do */
+            run->starved = r == -ENOMEM;
             if (r < 0)
                 return r;
             more = r > 0;
@@ -326,12 +329,28 @@ static int run_here(struct ordered *run, const struct ordered_job *job)
     return r;
 }
 
+/* Auto need not fail where a pool has no memory: nothing is under way then. */
+static int go_back(struct ordered *run, const struct ordered_job *job)
+{
+    int r;
+
+    say_detail("sequential: no memory that a pool could share");
+    crew_pool_terminate(run->pool);
+    run->pool = NULL;
+    run->kind = run->used = CREW_SEQUENTIAL;
+    r = slots_make(run, 1, CREW_SEQUENTIAL);
+    return r < 0 ? r : run_here(run, job);
+}
+
 int ordered_run(struct ordered *run, const struct ordered_job *job)
 {
     int r = run->pool ? 1 : run_here(run, job);
 
-    if (r > 0)
+    if (r > 0) {
         r = run_on_pool(run, job);
+        if (run->starved && run->kind == CREW_KIND_DEFAULT)
+            r = go_back(run, job);
+    }
     if (run->pool)
         crew_pool_stats(run->pool, &run->stats);
     return r;

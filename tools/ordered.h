@@ -42,7 +42,8 @@ struct ordered_job {
     void *context;
     size_t argument_size, result_size;
 
-    /* Puts the next task's argument into the slot. 1: there is one; 0: no more; below 0: error. */
+    /* Puts the next task's argument into the slot. 1: there is one; 0: no more; below 0: error.
+     * After -ENOMEM, which changes nothing, it may be asked again. */
     int (*next)(void *context, struct ordered_slot *slot);
 
     /* Does it, in whatever thread or process. 0, or an error. */
@@ -66,6 +67,7 @@ struct ordered {
     crew_pool *pool;
     struct ordered_slot *slots;
     unsigned window;
+    bool starved; /* 'next' found no memory while nothing was under way */
     struct crew_failure failure; /* of the task that ended the run, if one did */
     struct crew_pool_stats stats;
 };

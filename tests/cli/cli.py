@@ -82,7 +82,7 @@ def shell(script, *words, env=None):
 
 
 def shown(words):
-    text = " ".join(os.fsdecode(w) for w in words)
+    text = " ".join(os.fsdecode(w) if isinstance(w, bytes) else str(w) for w in words)
     return text if len(text) < 100 else text[:80] + f"... ({len(text)} characters)"
 
 
