@@ -43,6 +43,7 @@ static int read_numbers(const char *folder, const char *file, long long out[2])
 {
     char path[4400];
     char line[128];
+    char *at = line;
     FILE *f;
     int n;
 
@@ -51,9 +52,18 @@ static int read_numbers(const char *folder, const char *file, long long out[2])
     f = fopen(path, "re");
     if (!f)
         return 0;
-    n = fgets(line, sizeof line, f) ? sscanf(line, "%lld %lld", &out[0], &out[1]) : 0;
+    if (!fgets(line, sizeof line, f))
+        line[0] = '\0';
     fclose(f);
-    return n < 0 ? 0 : n;
+    for (n = 0; n < 2; n++) {
+        char *end;
+
+        out[n] = strtoll(at, &end, 10);
+        if (end == at)
+            break;
+        at = end;
+    }
+    return n;
 }
 
 /* The quota of one group in CPUs, rounded up, or 'none'. */

@@ -199,6 +199,8 @@ int crew_future_result(crew_future *future, void *buf, size_t capacity, size_t *
         return 0;
     if (future->size > capacity)
         return -EMSGSIZE;
+    if (!buf)
+        return -EINVAL;
     if (future->size > 0)
         memcpy(buf, result_bytes(future), future->size);
     return 0;

@@ -43,8 +43,8 @@ static inline uint32_t gate_event(struct gate_shm *gate)
     return load_total(&gate->event);
 }
 
-/* Tells that there is something new for 'count' workers: one, or GATE_ALL. */
-void gate_ring(struct gate_shm *gate, int count);
+/* Tells that there is something new for 'wake' workers: one, or GATE_ALL. */
+void gate_ring(struct gate_shm *gate, int wake);
 
 /* Returns when 'event' is no longer 'seen', or at 'deadline'; spins first if few others do. 'idle' is
  * called before it sleeps; may be NULL. */

@@ -458,7 +458,7 @@ static void work_inside(struct shift *shift, uint32_t epoch)
 {
     struct job_shm *job = shift->job;
     uint64_t bit = UINT64_C(1) << shift->worker % 64;
-    uint32_t start = shift->worker * 4 % job->table;
+    uint32_t start = shift->worker * UINT32_C(4) % job->table;
 
     while (load_acquire(&job->active) == epoch && load_relaxed(&job->cancel) == 0) {
         uint32_t seen = gate_event(job->gate);

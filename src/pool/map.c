@@ -188,7 +188,7 @@ static int stage(const crew_pool *pool, const void **bytes, size_t size, struct 
     int r;
 
     stage->block = NULL;
-    if (!must_stage(pool, *bytes, size))
+    if (!*bytes || !must_stage(pool, *bytes, size))
         return 0;
     r = life_alloc(size, &stage->block);
     if (r < 0)
@@ -331,7 +331,7 @@ static int join_partials(crew_task *task)
 {
     struct task_run *run = (struct task_run *)task;
     struct join j = *(const struct join *)task->argument;
-    char *copy = malloc(j.size * j.count);
+    char *copy = malloc(j.size * j.count + 1);
     int code;
 
     if (!copy)
