@@ -71,7 +71,7 @@
 #define WIDTH_MOST 21
 #define RESERVED 30
 #define PREPARED 31
-#define TASK_NS 50000 /* an adapted task takes about this long: 1,000 times what a chunk costs */
+#define TASK_NS INT64_C(50000) /* an adapted task takes about this long: 1,000 times what a chunk costs */
 
 static uint64_t word_make(uint64_t owner, uint64_t tries, uint64_t width, uint64_t position, uint64_t end)
 {
