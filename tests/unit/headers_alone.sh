@@ -1,10 +1,11 @@
 #!/bin/sh
-# Description: a program includes one header of crew, in C or C++, and gets a warning or an error.
+# Description: a program includes one header of crew, in C or C++, and gets a warning or an error; or
+# what a header shows under "Use" can't be used.
 #
-# headers_alone.sh INCLUDE CC CXX; CXX is "" if there is none.
+# headers_alone.sh INCLUDE CC CXX GCC; CXX and GCC are "" if there is none.
 
 . "$(dirname "$0")/tap.sh"
-include=$1 cc=$2 cxx=$3
+include=$1 cc=$2 cxx=$3 gcc=$4
 warnings='-Wall -Wextra -Wpedantic -Werror'
 
 # compiles COMPILER... : the source on top, alone, without optimisation.
@@ -15,6 +16,33 @@ compiles()
     printf '%s\n' "$source" >"$scratch/alone.$language"
     # shellcheck disable=SC2086 # a list
     "$@" $warnings -I"$include" -fsyntax-only "$scratch/alone.$language"
+}
+
+# The lines under "Use" in the comment of a header; what they leave open ("...") is left out.
+shown()
+{
+    awk '/^ \* Use$/ { inside = 1; next }
+        inside && (/^ \* [^ ]/ || /\*\/$/) { exit }
+        inside { sub(/^ \*/, ""); print }' "$1" | sed '/^ *\.\.\. /d'
+}
+
+# They may define a function and then call it: gcc takes both inside another function.
+use_compiles()
+{
+    {
+        echo '#include <crew.h>'
+        echo '#include <stdio.h>'
+        echo 'extern crew_pool *pool;'
+        echo 'extern crew_function cube;'
+        echo 'extern double *x, *y;'
+        echo 'extern size_t n;'
+        echo 'int use(void);'
+        echo 'int use(void) {'
+        shown "$1" | sed 's/^ *static //'
+        echo 'return 0; }'
+    } >"$scratch/use.c"
+    cat "$scratch/use.c"
+    "$gcc" -std=gnu17 -Wall -Wextra -Werror -I"$include" -fsyntax-only "$scratch/use.c"
 }
 
 includes_all()
@@ -44,4 +72,12 @@ int main(void) { return 0; }"
     fi
 done
 holds "crew.h includes every header" includes_all
+for header in "$include"/crew/*.h; do
+    [ -n "$(shown "$header")" ] || continue
+    if [ -n "$gcc" ]; then
+        holds "what crew/${header##*/} shows under Use compiles" use_compiles "$header"
+    else
+        skip "what crew/${header##*/} shows under Use compiles" "no gcc, which nests functions"
+    fi
+done
 plan
