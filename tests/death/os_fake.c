@@ -1,0 +1,99 @@
+/* os_fake.c - what stands in src/os, for code that runs under hooks: no system call is made. To wait
+ * and to wake is the engine's business (death.h); all else that is called here either has nothing
+ * to do, or should not be reached. */
+#include "death.h"
+#include "os/os.h"
+
+#include <errno.h>
+
+static crew_time clock_now = 1000000000;
+
+crew_time crew_time_now(void)
+{
+    return clock_now += 100; /* it moves, or a spin with a time limit never ends */
+}
+
+crew_time crew_in_ms(int64_t milliseconds)
+{
+    return milliseconds <= 0 ? CREW_NOW : crew_time_now() + milliseconds * 1000000;
+}
+
+int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
+{
+    return death_wait((const volatile uint32_t *)word, expected, deadline) ? 0 : -ETIMEDOUT;
+}
+
+void os_futex_wake(_Atomic uint32_t *word, int count)
+{
+    death_wake((const volatile uint32_t *)word, count);
+}
+
+int os_memory_buy(int fd, size_t offset, size_t size)
+{
+    (void)fd;
+    (void)offset;
+    (void)size;
+    return 0;
+}
+
+_Noreturn void os_misuse(const char *call, const char *why)
+{
+    (void)why;
+    death_misuse(call);
+}
+
+pid_t os_pid(void)
+{
+    return 4711;
+}
+
+/* -- what no case may come to ------------------------------------------------------------------- */
+
+static int unwanted(const char *call)
+{
+    death_misuse(call);
+}
+
+int os_kernel_check(void)
+{
+    return unwanted(__func__);
+}
+
+size_t os_file_limit(void)
+{
+    return (size_t)unwanted(__func__);
+}
+
+size_t os_memory_total(void)
+{
+    return (size_t)unwanted(__func__);
+}
+
+int os_memory_create(const char *name, size_t size)
+{
+    (void)name;
+    (void)size;
+    return unwanted(__func__);
+}
+
+int os_memory_map(int fd, size_t size, uintptr_t wish, void **base)
+{
+    (void)fd;
+    (void)size;
+    (void)wish;
+    (void)base;
+    return unwanted(__func__);
+}
+
+void os_memory_unmap(void *base, size_t size)
+{
+    (void)base;
+    (void)size;
+    unwanted(__func__);
+}
+
+void os_close(int fd)
+{
+    (void)fd;
+    unwanted(__func__);
+}
