@@ -59,6 +59,7 @@ void os_close(int fd);
 /* 0, or CREW_EKERNEL on a kernel before Linux 5.16. */
 int os_kernel_check(void);
 
+/* This process's number, without asking the kernel each time. */
 pid_t os_pid(void);
 
 /* Threads of this process, or 0 if that can't be known (no /proc). */

@@ -1,9 +1,11 @@
 /* process.c - starting, watching and collecting processes.
  *
  * Death is told by a pidfd, never by a pid, a heartbeat or an end of file. */
+#include "atomic.h"
 #include "os.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +37,29 @@ int os_kernel_check(void)
     return major > 5 || (major == 5 && minor >= 16) ? 0 : CREW_EKERNEL;
 }
 
+static _Atomic pid_t own_pid; /* 0: not asked for yet, or forked since */
+
+static void forget_pid(void)
+{
+    store_relaxed(&own_pid, 0);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_pid);
+}
+
 pid_t os_pid(void)
 {
-    return getpid();
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pid_t pid = load_relaxed(&own_pid);
+
+    if (pid == 0) {
+        pthread_once(&once, watch_forks);
+        pid = getpid();
+        store_relaxed(&own_pid, pid);
+    }
+    return pid;
 }
 
 unsigned os_thread_count(void)

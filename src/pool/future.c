@@ -37,7 +37,7 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
         f->size = slot->result_size;
         if (!slot->result_block) {
             f->size = f->size < SLOT_RESULT ? f->size : SLOT_RESULT;
-            memcpy(f->small, slot->result, f->size);
+            memcpy(f->small, slot_result(slot, f->size), f->size);
         } else {
             /* the block is the worker's, or, if that has died since, ours already */
             alloc_transfer(life_arena_now(), slot->result_block, OWNER_NOBODY, pool->id);

@@ -8,74 +8,78 @@
 void gate_init(struct gate_shm *gate, unsigned workers, unsigned cpus)
 {
     memset(gate, 0, sizeof *gate);
-    gate->words = (workers + 63) / 64;
-    gate->spinners = cpus > 1 ? cpus - 1 : 0; /* one CPU is for who gives the work */
+    gate->words = (uint16_t)((workers + 63) / 64);
+    gate->spinners = (uint16_t)(cpus > GATE_WORKERS ? GATE_WORKERS : cpus - 1); /* one CPU is for who
+                                                                                   gives the work */
     gate->spin = SPIN_STEPS;
 }
 
-static bool any(_Atomic uint64_t *set, uint32_t words)
+static bool anybody_sleeps(struct gate_shm *gate)
 {
-    for (uint32_t i = 0; i < words; i++)
-        if (load_total(&set[i]) != 0)
+    for (uint32_t i = 0; i < gate->words; i++)
+        if (load_total(&gate->set[i].asleep) != 0)
             return true;
     return false;
 }
 
-static unsigned count(_Atomic uint64_t *set, uint32_t words)
+static unsigned searchers(struct gate_shm *gate)
 {
     unsigned n = 0;
 
-    for (uint32_t i = 0; i < words; i++)
-        n += (unsigned)__builtin_popcountll(load_relaxed(&set[i]));
+    for (uint32_t i = 0; i < gate->words; i++)
+        n += (unsigned)__builtin_popcountll(load_total(&gate->set[i].searching));
     return n;
 }
 
-static void add(_Atomic uint64_t *set, unsigned worker)
+static void add(_Atomic uint64_t *bits, unsigned worker)
 {
-    atomic_fetch_or(&set[worker / 64], UINT64_C(1) << worker % 64);
+    atomic_fetch_or(bits, UINT64_C(1) << worker % 64);
 }
 
-static void drop(_Atomic uint64_t *set, unsigned worker)
+static void drop(_Atomic uint64_t *bits, unsigned worker)
 {
-    atomic_fetch_and(&set[worker / 64], ~(UINT64_C(1) << worker % 64));
+    atomic_fetch_and(bits, ~(UINT64_C(1) << worker % 64));
 }
 
 void gate_ring(struct gate_shm *gate, int wake)
 {
     atomic_fetch_add(&gate->event, 1);
-    if (wake == 1 && any(gate->searching, gate->words))
+    if (wake == 1 && searchers(gate) > 0)
         return;
-    if (any(gate->asleep, gate->words))
+    if (anybody_sleeps(gate))
         os_futex_wake(&gate->event, wake);
 }
 
 bool gate_wants_ring(struct gate_shm *gate)
 {
-    return any(gate->asleep, gate->words) && !any(gate->searching, gate->words);
+    return anybody_sleeps(gate) && searchers(gate) == 0;
 }
 
 void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time deadline,
                void (*idle)(void))
 {
-    add(gate->searching, worker);
-    if (count(gate->searching, gate->words) <= gate->spinners) {
+    _Atomic uint64_t *searching = &gate->set[worker / 64].searching;
+    _Atomic uint64_t *asleep = &gate->set[worker / 64].asleep;
+
+    add(searching, worker);
+    if (searchers(gate) <= gate->spinners) {
         for (uint32_t i = gate->spin; i > 0 && load_relaxed(&gate->event) == seen; i--)
             os_relax();
     }
-    drop(gate->searching, worker);
+    drop(searching, worker);
     if (gate_event(gate) != seen)
         return;
     if (idle)
         idle();
-    add(gate->asleep, worker);
+    add(asleep, worker);
     if (gate_event(gate) == seen)
         os_futex_wait(&gate->event, seen, deadline);
-    drop(gate->asleep, worker);
+    drop(asleep, worker);
 }
 
 void gate_repair(struct gate_shm *gate, unsigned dead)
 {
-    drop(gate->searching, dead);
-    drop(gate->asleep, dead);
+    drop(&gate->set[dead / 64].searching, dead);
+    drop(&gate->set[dead / 64].asleep, dead);
     gate_ring(gate, GATE_ALL);
 }

@@ -29,11 +29,14 @@
 
 struct gate_shm {
     _Alignas(CACHE_LINE) _Atomic uint32_t event;
-    uint32_t words;        /* of the bit sets in use; never changes                             */
-    uint32_t spin;         /* steps to spin before sleeping; never changes                      */
-    uint32_t spinners;     /* how many may spin at once; never changes                          */
-    _Alignas(CACHE_LINE) _Atomic uint64_t asleep[GATE_WORDS];
-    _Alignas(CACHE_LINE) _Atomic uint64_t searching[GATE_WORDS];
+    uint16_t words;    /* sets in use; never changes                                            */
+    uint16_t spinners; /* how many may spin at once; never changes                              */
+    uint32_t spin;     /* steps to spin before sleeping; never changes                          */
+    /* The bits of 64 workers. The first three sets share the line of 'event': who rings has that
+     * line anyway, and each line more costs a trip between cores. */
+    struct {
+        _Atomic uint64_t asleep, searching;
+    } set[GATE_WORDS];
 };
 
 void gate_init(struct gate_shm *gate, unsigned workers, unsigned cpus);

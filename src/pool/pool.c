@@ -442,7 +442,7 @@ static int put_task(crew_pool *pool, uint32_t index, crew_future *f, crew_functi
     slot->argument_size = (uint32_t)size;
     slot->argument_block = block;
     if (size > 0)
-        memcpy(block ? block : slot->argument, argument, size);
+        memcpy(slot_argument(slot, size), argument, size);
     if (f)
         f->slot = index;
     pool->future[index] = f;

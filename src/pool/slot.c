@@ -17,6 +17,8 @@
  * task     function, argument, argument_size, argument_block: written by s in FILLING, read in TAKEN.
  * end      result_size, code, outcome, result, message, result_block: written by w in TAKEN (the
  *          death by the repairer, when w is dead), read by the collector in DONE.
+ * tail     how many were published, and in the same word the slot of the last: a worker that keeps up
+ *          needs no other line to find it.
  * ring     slot numbers, written by the submitter before 'tail'; an entry is overwritten when 'tail'
  *          has gone once around. A reader may find a newer number there: any READY slot is right.
  * head     a hint: everything before it has been taken, but for what repairs put back. Whoever finds
@@ -69,6 +71,18 @@ static uint32_t ctl_owner(uint64_t ctl)
     return (uint32_t)(ctl >> 8 & 0xFFFF);
 }
 
+#define TAIL_SHIFT 20 /* of the count; below it the slot of the last */
+
+static uint64_t tail_count(uint64_t tail)
+{
+    return tail >> TAIL_SHIFT;
+}
+
+bool board_has_more(const struct board_shm *board)
+{
+    return tail_count(load_relaxed(&board->tail)) > load_relaxed(&board->head);
+}
+
 /* One arrow. */
 static bool ctl_move(struct slot_shm *slot, uint64_t seen, enum slot_state to, uint64_t tries,
                      uint64_t owner)
@@ -103,11 +117,11 @@ bool slot_claim(struct slot_shm *slot, uint32_t submitter)
 void slot_publish(struct board_shm *board, uint32_t index)
 {
     struct slot_shm *slot = &board->slot[index];
-    uint64_t tail = load_relaxed(&board->tail); /* only the submitter writes it */
+    uint64_t count = tail_count(load_relaxed(&board->tail)); /* only the submitter writes it */
 
-    store_relaxed(&board->ring[tail & board->mask], index);
+    store_relaxed(&board->ring[count & board->mask], index);
     ctl_move(slot, load_relaxed(&slot->ctl), SLOT_READY, 0, 0); /* [R] */
-    store_release(&board->tail, tail + 1);
+    store_release(&board->tail, (count + 1) << TAIL_SHIFT | index);
 }
 
 void slot_abandon(struct slot_shm *slot)
@@ -142,9 +156,12 @@ uint32_t slot_take(struct board_shm *board, uint32_t worker, uint32_t *seen)
         uint32_t index;
         bool mine;
 
-        if (head >= tail)
+        if (head >= tail_count(tail))
             return SLOT_NONE;
-        index = load_relaxed(&board->ring[head & board->mask]) & board->mask;
+        if (head + 1 == tail_count(tail))
+            index = (uint32_t)tail & board->mask;
+        else
+            index = load_relaxed(&board->ring[head & board->mask]) & board->mask;
         mine = take(&board->slot[index], worker);
         /* A slot that is READY but was snatched between load and swap is not READY any more. */
         swap_if(&board->head, &head, head + 1);
@@ -219,7 +236,7 @@ void slot_repair_submitter(struct board_shm *board, uint32_t dead)
 const char *board_check(const struct board_shm *board)
 {
     uint64_t head = load_acquire(&board->head);
-    uint64_t tail = load_acquire(&board->tail);
+    uint64_t tail = tail_count(load_acquire(&board->tail));
 
     if (head > tail)
         return "head beyond tail";

@@ -6,6 +6,7 @@
 #include <os/atomic.h>
 #include <os/os.h>
 
+#define SLOT_NEAR 16 /* bytes that travel in the slot's first cache line */
 #define SLOT_ARGUMENT 96
 #define SLOT_RESULT 112
 #define SLOT_MESSAGE 160
@@ -22,7 +23,9 @@ struct slot_shm {
     uint32_t result_size;
     int32_t code;
     uint32_t outcome;
-    _Alignas(16) unsigned char argument[SLOT_ARGUMENT]; /* if argument_size is no more */
+    _Alignas(16) unsigned char near_argument[SLOT_NEAR];
+    unsigned char near_result[SLOT_NEAR];
+    _Alignas(16) unsigned char argument[SLOT_ARGUMENT];
     void *argument_block; /* in the arena, the submitter's; NULL: none */
     void *result_block;   /* in the arena, the worker's; NULL: none    */
     union {
@@ -36,7 +39,8 @@ struct slot_shm {
 };
 
 struct board_shm {
-    _Alignas(CACHE_LINE) _Atomic uint64_t tail;  /* tasks published so far; written by the submitter */
+    _Alignas(CACHE_LINE) _Atomic uint64_t tail;  /* published so far:44, the last one's slot:20;
+                                                    written by the submitter                     */
     _Alignas(CACHE_LINE) _Atomic uint64_t head;  /* no ready task before; a hint, helped forward    */
     _Alignas(CACHE_LINE) _Atomic uint32_t requeued; /* tasks put back by repairs; counts             */
     uint32_t mask;               /* slots - 1; slots is a power of two; never changes               */
@@ -66,6 +70,24 @@ static inline uint32_t slot_owner(const struct slot_shm *slot)
 {
     return (uint32_t)(load_acquire(&slot->ctl) >> 8 & 0xFFFF);
 }
+
+/* Where the bytes of an argument, or a result, of this size are. */
+static inline void *slot_argument(struct slot_shm *slot, size_t size)
+{
+    return slot->argument_block ? slot->argument_block
+           : size <= SLOT_NEAR  ? slot->near_argument
+                                : slot->argument;
+}
+
+static inline void *slot_result(struct slot_shm *slot, size_t size)
+{
+    return slot->result_block  ? slot->result_block
+           : size <= SLOT_NEAR ? slot->near_result
+                               : slot->result;
+}
+
+/* True if more is published than taken, perhaps. */
+bool board_has_more(const struct board_shm *board);
 
 /* [S] takes a free slot to fill it. False: it is not free. */
 bool slot_claim(struct slot_shm *slot, uint32_t submitter);

@@ -48,7 +48,7 @@ static int keep_result(struct task_run *run, const void *data, size_t size)
     slot->result_block = block;
     slot->result_size = (uint32_t)size;
     if (size > 0)
-        memcpy(block ? block : slot->result, data, size);
+        memcpy(slot_result(slot, size), data, size);
     return 0;
 }
 
@@ -59,9 +59,7 @@ void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
     int code;
 
     t->argument_size = slot->argument_size;
-    t->argument = !t->argument_size          ? NULL
-                  : slot->argument_block     ? slot->argument_block
-                                             : slot->argument;
+    t->argument = t->argument_size ? slot_argument(slot, t->argument_size) : NULL;
     t->worker = worker;
     t->attempt = slot_tries(slot) + 1;
     run->message[0] = '\0';
@@ -117,8 +115,7 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
         }
         index = slot_take(board, number, &requeued);
         if (index != SLOT_NONE) {
-            if (load_relaxed(&board->tail) > load_relaxed(&board->head) &&
-                gate_wants_ring(&shm->gate))
+            if (board_has_more(board) && gate_wants_ring(&shm->gate))
                 gate_ring(&shm->gate, 1); /* there is more than one can do */
             run_submitted(&board->slot[index], &run, number);
             ring_bell(&shm->bell, index + 1);
