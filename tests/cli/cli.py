@@ -12,7 +12,7 @@ import time
 
 CREW = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 MARK = "CREW_TEST_RUN"
-LIMIT = 120  # s; the only clock: a command that hangs is a failure
+LIMIT = 100  # s, for a command and for a case; the only clock: what hangs is a failure
 
 cases = []
 
@@ -141,19 +141,27 @@ def shared_names():
         return set()
 
 
+def hangs(*_):
+    raise Wrong(f"not done after {LIMIT} s")
+
+
 def main():
     before = shared_names()
     failures = 0
+    signal.signal(signal.SIGALRM, hangs)
     print(f"1..{len(cases)}", flush=True)
     for number, (name, function) in enumerate(cases, 1):
         verdict, note = "ok", ""
         try:
+            signal.alarm(LIMIT)
             function()
         except Skip as skip:
             note = f" # SKIP {skip}"
         except Wrong as wrong:
             verdict = "not ok"
             print("# " + str(wrong).replace("\n", "\n# "))
+        finally:
+            signal.alarm(0)
         try:
             nothing_left()
             expect(shared_names() <= before, "names in /dev/shm:", shared_names() - before)
