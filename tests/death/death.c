@@ -16,7 +16,7 @@ struct death_kernel death_kernel;
 
 static struct {
     unsigned cases, failed;
-    long states, kills;
+    long states, fast, kills;
     double seconds, kill_seconds;
     long hang, lost, twice, broken;
 } sum;
@@ -133,10 +133,19 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
                  const struct death_report *r)
 {
     long wrong = r->hang + r->lost + r->twice + r->broken;
+    long fast = r->instructions ? r->instructions : r->states - r->kills;
 
     printf("%sok %u - %s: %s: ", wrong ? "not " : "", number, engine, c->name);
     if (r->instructions) {
-        printf("killed at each of %ld instructions", r->instructions);
+        printf("each of %ld instructions", r->instructions);
+        if (r->stride == 1)
+            printf(", killed at each");
+        else if (r->stride)
+            printf(", killed at one in %ld", r->stride);
+        if (r->run_stride == 1)
+            printf(", run to each");
+        else
+            printf(", run to one in %ld", r->run_stride);
     } else if (r->deaths) {
         printf("killed at each of %ld stores", r->stores);
         if (r->deaths > 1)
@@ -151,7 +160,7 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
     }
     printf(": %ld states", r->states);
     if (r->seconds > 0)
-        printf(" (%.0f/s)", (double)(r->states - r->kills) / r->seconds);
+        printf(" (%.0f/s)", (double)fast / r->seconds);
     if (r->kills)
         printf(", %ld by SIGKILL (%.0f/s)", r->kills, (double)r->kills / r->kill_seconds);
     printf(": %ld hang, %ld lost, %ld twice, %ld broken\n", r->hang, r->lost, r->twice, r->broken);
@@ -160,6 +169,7 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
     sum.cases++;
     sum.failed += wrong != 0;
     sum.states += r->states;
+    sum.fast += fast;
     sum.kills += r->kills;
     sum.seconds += r->seconds;
     sum.kill_seconds += r->kill_seconds;
@@ -175,7 +185,7 @@ int death_summary(void)
     printf("# %u cases, %u failed: %ld states in %.2f s (%.0f/s), %ld real kills in %.2f s (%.0f/s): "
            "%ld hang, %ld lost, %ld twice, %ld broken\n",
            sum.cases, sum.failed, sum.states, sum.seconds,
-           sum.seconds > 0 ? (double)(sum.states - sum.kills) / sum.seconds : 0, sum.kills,
+           sum.seconds > 0 ? (double)sum.fast / sum.seconds : 0, sum.kills,
            sum.kill_seconds, sum.kill_seconds > 0 ? (double)sum.kills / sum.kill_seconds : 0, sum.hang,
            sum.lost, sum.twice, sum.broken);
     return sum.failed != 0 || sum.cases == 0;

@@ -84,6 +84,8 @@ struct death_report {
     long stores;       /* of the operation; together: accesses of the longest schedule          */
     long repair;       /* stores of the longest repair                                          */
     long instructions; /* every_instruction: of the operation                                   */
+    long stride;       /* every_instruction: twins were killed after each so many; 0: none      */
+    long run_stride;   /* the same, of children that ran from the start                         */
     long states;       /* repaired and checked                                                  */
     long kills;        /* of these, left by a real SIGKILL                                      */
     unsigned deaths;   /* in a row, at most                                                     */

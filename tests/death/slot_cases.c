@@ -50,12 +50,12 @@ static void fill(uint32_t index)
     slot->function = function;
     slot->argument_size = sizeof words;
     slot->argument_block = NULL;
-    memcpy(slot->argument, words, sizeof words);
+    memcpy(slot_argument(slot, sizeof words), words, sizeof words);
 }
 
-static bool filled(const struct slot_shm *slot, uint32_t index)
+static bool filled(struct slot_shm *slot, uint32_t index)
 {
-    const uint64_t *words = (const uint64_t *)(const void *)slot->argument;
+    const uint64_t *words = slot_argument(slot, WORDS * sizeof *words);
 
     for (uint32_t i = 0; i < WORDS; i++)
         if (words[i] != index + i)
@@ -87,7 +87,7 @@ static bool work(uint32_t worker, uint32_t *seen)
         a->notes.begun[i] += 1000;
     for (unsigned k = 0; k < 3; k++)
         result[k] = RESULT + i + k;
-    memcpy(a->slots[i].result, result, sizeof result);
+    memcpy(slot_result(&a->slots[i], sizeof result), result, sizeof result);
     a->slots[i].result_size = sizeof result;
     a->slots[i].code = 0;
     slot_finish(&a->slots[i], worker, SLOT_RESULT_IS_THERE);
@@ -191,7 +191,7 @@ static const char *collect(uint32_t i)
 {
     struct arena *a = arena();
     struct slot_shm *slot = &a->slots[i];
-    const uint64_t *result = (const uint64_t *)(const void *)slot->result;
+    const uint64_t *result = slot_result(slot, 3 * sizeof *result);
     const char *wrong = NULL;
 
     switch (slot->outcome) {

@@ -116,7 +116,7 @@ static void submit(uint32_t i)
     a->slots[i].function = run_task;
     a->slots[i].argument_size = sizeof number;
     a->slots[i].argument_block = NULL;
-    memcpy(a->slots[i].argument, &number, sizeof number);
+    memcpy(slot_argument(&a->slots[i], sizeof number), &number, sizeof number);
     slot_publish(&a->pool.board, i);
     gate_ring(&a->pool.gate, 1);
     a->notes.accepted |= UINT64_C(1) << i;
