@@ -10,7 +10,6 @@ import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SETTLE = 0.010  # s in which the threads of a peer that has answered stop spinning (libgomp: 4 ms)
-PATIENCE = 20  # s to wait at most for other programs to leave the machine alone
 ANSWER = 120  # s in which a driver answers or has failed
 SCALES = {
     "ns": ((1e9, "s"), (1e6, "ms"), (1e3, "us")),
@@ -186,12 +185,14 @@ class Interference:
         return 100 * others / whole, 100 * (stolen - self.stolen) / whole
 
     def text(self):
-        return "other programs used {:.0f} % of the machine, the host took {:.0f} %".format(*self.shares())
+        others, host = self.shares()
+        disturbed = "DISTURBED: " if others + host > 8 else ""
+        return f"{disturbed}other programs used {others:.0f} % of the machine, the host took {host:.0f} %"
 
 
-def wait_until_quiet():
-    """Waits, at most PATIENCE seconds, until other programs use less than 4 % of the machine."""
-    deadline = time.time() + PATIENCE
+def wait_until_quiet(patience):
+    """Waits, at most 'patience' seconds, until other programs use less than 4 % of the machine."""
+    deadline = time.time() + patience
     while time.time() < deadline:
         now = Interference()
         time.sleep(0.4)
