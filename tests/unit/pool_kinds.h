@@ -5,54 +5,11 @@
  *     #define CALLER_WORKS false
  *     #define MOST_WORKERS 8
  *     #include "pool_kinds.h"
- *
- * A task that must wait reads from a pipe, which threads and forked processes see alike. */
+ */
 #ifndef POOL_KINDS_H
 #define POOL_KINDS_H
 
-#include "watch.h"
-
-#include <errno.h>
-#include <math.h>
-#include <stdatomic.h>
-#include <stdint.h>
-
-/* -- opening and closing ------------------------------------------------------------------ */
-
-static crew_pool *open_pool(unsigned workers)
-{
-    crew_pool *pool = NULL;
-
-    ck_assert_ok(crew_pool_open(&pool, &(struct crew_pool_options){ .kind = KIND,
-                                                                    .workers = workers,
-                                                                    .caller_works = CALLER_WORKS }));
-    return pool;
-}
-
-static void close_pool(crew_pool *pool)
-{
-    ck_assert_ok(crew_pool_close(pool, CREW_FOREVER));
-}
-
-/* Memory that workers of every kind see, all zero. */
-static void *shared(size_t size)
-{
-    void *block = NULL;
-
-    ck_assert_ok(crew_memory_alloc(&block, size));
-    memset(block, 0, size);
-    return block;
-}
-
-static void end_crew(void)
-{
-    ck_assert_ok(crew_fini());
-}
-
-#define FOREACH(type, name, ...)                                                              \
-    for (const type *name = (const type[]){ __VA_ARGS__ },                                    \
-                    *name##_end = name + sizeof((const type[]){ __VA_ARGS__ }) / sizeof(type); \
-         name < name##_end; name++)
+#include "pool_tools.h"
 
 static unsigned another_worker_count(unsigned n)
 {
@@ -60,21 +17,6 @@ static unsigned another_worker_count(unsigned n)
 }
 
 /* -- map ---------------------------------------------------------------------------------- */
-
-static int square(crew_task *t)
-{
-    const uint64_t *x = t->input;
-    uint64_t *y = t->output;
-
-    *y = *x * *x + 1;
-    return 0;
-}
-
-static void fill_up(uint64_t *x, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++)
-        x[i] = i * 3 + 1;
-}
 
 static void check_squares(const uint64_t *y, uint64_t count)
 {
@@ -277,42 +219,6 @@ END_TEST
 
 /* -- for ---------------------------------------------------------------------------------- */
 
-struct marks {
-    _Atomic unsigned char *mark;
-    uint64_t chunk;
-    uint64_t count;
-    bool uneven;
-};
-
-static int mark_range(crew_task *t)
-{
-    const struct marks *m = t->argument;
-
-    if (t->begin >= t->end || t->end > m->count ||
-        (m->chunk && (t->end - t->begin > m->chunk || t->begin % m->chunk != 0)))
-        return crew_task_fail(t, 1, "%llu to %llu", (unsigned long long)t->begin,
-                              (unsigned long long)t->end);
-    for (uint64_t i = t->begin; i < t->end; i++) {
-        atomic_fetch_add(&m->mark[i], 1);
-        for (volatile uint64_t k = 0; m->uneven && k < i % 1024 * (i % 7 == 0); k++)
-            ;
-    }
-    return 0;
-}
-
-static void mark_all(crew_pool *pool, uint64_t count, uint64_t chunk, bool uneven)
-{
-    struct marks m = { .mark = shared(count), .chunk = chunk, .count = count, .uneven = uneven };
-
-    ck_assert_ok(crew_pool_for(pool, mark_range, count, &m, sizeof m,
-                               &(struct crew_job_options){ .chunk = chunk }, CREW_FOREVER));
-    for (uint64_t i = 0; i < count; i++)
-        if (m.mark[i] != 1)
-            ck_abort_msg("index %llu of %llu was run %u times, chunk %llu", (unsigned long long)i,
-                         (unsigned long long)count, m.mark[i], (unsigned long long)chunk);
-    crew_memory_free((void *)m.mark);
-}
-
 START_TEST(for_runs_each_index_once_in_chunks)
 {
     crew_pool *pool = open_pool(3);
@@ -389,15 +295,6 @@ static int argument_is_as_sent(crew_task *t)
         if (bytes[i] != (unsigned char)(i * 5 + t->argument_size))
             return crew_task_fail(t, 2, "byte %zu of %zu", i, t->argument_size);
     return 0;
-}
-
-static unsigned char *bytes_to_send(size_t size)
-{
-    unsigned char *bytes = malloc(size + 1);
-
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)(i * 5 + size);
-    return bytes;
 }
 
 START_TEST(for_hands_its_argument_to_each_task)
@@ -767,11 +664,6 @@ START_TEST(what_a_deadline_withdrew_never_runs_later)
 END_TEST
 
 /* -- submit and futures ------------------------------------------------------------------- */
-
-static int echo(crew_task *t)
-{
-    return crew_task_result(t, t->argument, t->argument_size);
-}
 
 START_TEST(a_result_of_any_size_comes_back)
 {

@@ -7,53 +7,6 @@
 
 #include <pthread.h>
 
-/* A door that tasks wait at: read by them, opened by the test. Made before the pool, so that forked
- * workers have it. */
-struct door {
-    int arrived[2];
-    int open[2];
-};
-
-static struct door make_door(void)
-{
-    struct door door;
-
-    ck_assert_int_eq(pipe(door.arrived), 0);
-    ck_assert_int_eq(pipe(door.open), 0);
-    return door;
-}
-
-static void remove_door(const struct door *door)
-{
-    for (int i = 0; i < 2; i++) {
-        close(door->arrived[i]);
-        close(door->open[i]);
-    }
-}
-
-/* A task: says that it is there, and waits to be let through. */
-static int wait_at_door(crew_task *t)
-{
-    const struct door *door = t->argument;
-    char c = 1;
-
-    return write(door->arrived[1], &c, 1) == 1 && read(door->open[0], &c, 1) == 1 ? 0 : 1;
-}
-
-static void await_arrivals(const struct door *door, unsigned count)
-{
-    char c;
-
-    while (count-- > 0)
-        ck_assert_int_eq(read(door->arrived[0], &c, 1), 1);
-}
-
-static void let_through(const struct door *door, unsigned count)
-{
-    while (count-- > 0)
-        ck_assert_int_eq(write(door->open[1], "x", 1), 1);
-}
-
 START_TEST(a_pool_with_workers_keeps_the_crew)
 {
     crew_pool *pool = open_pool(2);
