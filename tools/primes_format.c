@@ -107,9 +107,53 @@ char *primes_format(enum primes_format format, char *out, const uint64_t *primes
     case PRIMES_U64:
         return put_u64(out, primes, count);
     case PRIMES_NONE:
+    case PRIMES_PACKED:
         break;
     }
     return out;
+}
+
+/* -- packed ------------------------------------------------------------------------------- */
+
+char *primes_pack(char *out, const uint64_t *primes, size_t count, uint64_t *last)
+{
+    uint64_t before = *last;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t half = (primes[i] - before) / 2;
+
+        before = primes[i];
+        if (half < 255) {
+            *out++ = (char)half;
+        } else {
+            *out++ = (char)255;
+            *out++ = (char)(half & 255);
+            *out++ = (char)(half >> 8); /* no distance below 2^64 reaches 1600 */
+        }
+    }
+    *last = before;
+    return out;
+}
+
+size_t primes_unpack(const char **at, const char *end, uint64_t *primes, size_t most, uint64_t *last)
+{
+    const unsigned char *s = (const unsigned char *)*at;
+    uint64_t prime = *last;
+    size_t n = 0;
+
+    while (n < most && (const char *)s < end) {
+        uint64_t half = *s++;
+
+        if (half == 255) {
+            half = (uint64_t)s[0] | (uint64_t)s[1] << 8;
+            s += 2;
+        }
+        prime += 2 * half;
+        primes[n++] = prime;
+    }
+    *at = (const char *)s;
+    *last = prime;
+    return n;
 }
 
 /* -- checksum ----------------------------------------------------------------------------- */

@@ -87,6 +87,8 @@ static int list(struct sieve *s, const struct primes_chunk *chunk, struct primes
     primesieve_iterator *it = &s->iterator;
     uint64_t high = chunk->high < PRIMES_LAST ? chunk->high : PRIMES_LAST;
     char *out = chunk->buffer, *end = out + chunk->capacity - FORMAT_SLACK;
+    bool packed = chunk->format == PRIMES_PACKED;
+    uint64_t last = chunk->low | 1;
 
     if (s->next != chunk->low || s->hint < high) {
         s->hint = chunk->hint < PRIMES_LAST ? chunk->hint : PRIMES_LAST;
@@ -103,7 +105,7 @@ static int list(struct sieve *s, const struct primes_chunk *chunk, struct primes
         }
         const uint64_t *primes = it->primes + it->i;
         size_t count = up_to(primes, it->size - it->i, high);
-        size_t room = (size_t)(end - out) / FORMAT_MOST;
+        size_t room = (size_t)(end - out) / (packed ? PACKED_MOST : FORMAT_MOST);
 
         done = it->i + count < it->size || primes[count - 1] == high;
         if (count > room) {
@@ -111,7 +113,8 @@ static int list(struct sieve *s, const struct primes_chunk *chunk, struct primes
             piece->next = primes[count];
             done = true;
         }
-        out = primes_format(chunk->format, out, primes, count);
+        out = packed ? primes_pack(out, primes, count, &last)
+                     : primes_format(chunk->format, out, primes, count);
         piece->count += count;
         it->i += count;
     }
@@ -142,7 +145,7 @@ int primes_sieve(const struct primes_chunk *chunk, struct primes_piece *piece)
 /* -- cutting ------------------------------------------------------------------------------ */
 
 /* A chunk's text stays below this, and so does a buffer. */
-static const uint64_t most_room = 24 << 20;
+static const uint64_t most_room = 24 << 20, most_packed = 32 << 20;
 
 /* Sizes of chunks are powers of two between these, unless the user says otherwise. */
 static const uint64_t list_smallest = 1 << 16, list_usual = 1 << 21;
@@ -207,10 +210,30 @@ uint64_t primes_cut_list(uint64_t low, uint64_t stop, uint64_t size)
     return end_of(low, size, stop);
 }
 
+uint64_t primes_cut_packed(uint64_t low, uint64_t stop, unsigned workers)
+{
+    uint64_t wanted = roots_in_chunk * root(low), fair = (stop - low) / workers + 1;
+    uint64_t high = primes_cut_list(low, stop, 0);
+
+    /* Packed text begins where a chunk's list would grow too long for its share of the cost. */
+    if (high == stop || high - low >= wanted / 2)
+        return 0;
+    while (high != stop && high - low < wanted && high - low < fair) {
+        uint64_t next = primes_cut_list(high + 1, stop, 0);
+
+        if (primes_in(low, next - low + 1) > (double)most_packed)
+            break;
+        high = next;
+    }
+    return high;
+}
+
 size_t primes_room(enum primes_format format, uint64_t low, uint64_t high)
 {
     const size_t page = 1 << 16;
-    double each = format == PRIMES_U64 ? 8 : decimals(high) + (format == PRIMES_LIST ? 2 : 1);
+    double each = format == PRIMES_U64      ? 8
+                  : format == PRIMES_PACKED ? 1.01
+                                            : decimals(high) + (format == PRIMES_LIST ? 2 : 1);
     double room = primes_in(low, high - low + 1) * each + FORMAT_MOST + FORMAT_SLACK;
 
     if (room > 2.0 * (double)most_room)

@@ -42,6 +42,11 @@ void primes_forget(void);
  * every executor cuts alike. 'size' is what the user asked for, 0 if nothing. */
 uint64_t primes_cut_list(uint64_t low, uint64_t stop, uint64_t size);
 
+/* The end of a longer task from 'low' on, of several such chunks: worth while where finding primes
+ * takes far longer than writing them, so that their list, packed, is left to the one who writes.
+ * 0: not here. */
+uint64_t primes_cut_packed(uint64_t low, uint64_t stop, unsigned workers);
+
 /* Bytes of buffer that [low, high] needs most probably; if not, the chunk comes in several pieces. */
 size_t primes_room(enum primes_format format, uint64_t low, uint64_t high);
 

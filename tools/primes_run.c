@@ -1,7 +1,7 @@
 /* primes_run.c - cuts a range into tasks for ordered.h, and puts their answers together. */
 #include "primes_run.h"
 
-#include "json.h"
+#include "primes_parts.h"
 #include "say.h"
 
 #include <stdio.h>
@@ -18,6 +18,7 @@ struct run {
     struct output *out; /* NULL: none */
     struct progress bar;
     struct ordered *ordered;
+    struct primes_parts parts;
 
     uint64_t start, stop; /* what is listed or counted now                      */
     bool count;
@@ -73,8 +74,13 @@ static int next(void *context, struct ordered_slot *slot)
         .format = format_of(run),
         .hash = run->work->hash && !run->count,
     };
-    chunk->high = run->count ? cut_count(run, slot->alone)
-                             : primes_cut_list(run->cut, run->stop, run->work->chunk);
+    if (!run->count && !slot->alone && run->work->chunk == 0)
+        chunk->high = primes_cut_packed(run->cut, run->stop, run->ordered->workers);
+    if (chunk->high)
+        chunk->format = PRIMES_PACKED;
+    else
+        chunk->high = run->count ? cut_count(run, slot->alone)
+                                 : primes_cut_list(run->cut, run->stop, run->work->chunk);
     chunk->hint = slot->alone ? run->stop : chunk->high;
     if (!run->count) {
         int r = ordered_buffer(slot, primes_room(chunk->format, chunk->low, chunk->high));
@@ -94,10 +100,8 @@ static int sieve(const void *argument, void *result)
     return primes_sieve(argument, result);
 }
 
-static int put(struct run *run, const struct ordered_slot *slot, uint64_t size)
+static int put(struct run *run, const char *data, uint64_t size)
 {
-    const char *data = slot->buffer;
-
     if (size == 0 || !run->out)
         return 0;
     /* Each prime of a list has its separator in front; the very first one needs none. */
@@ -107,6 +111,21 @@ static int put(struct run *run, const struct ordered_slot *slot, uint64_t size)
     }
     run->separated = true;
     return output_write(run->out, data, size);
+}
+
+static int take_text(struct run *run, const char *text, uint64_t size, uint64_t hash)
+{
+    run->sum->bytes += size;
+    if (run->work->hash)
+        run->sum->hash = primes_hash_join(run->sum->hash, hash, size);
+    return put(run, text, size);
+}
+
+static int take_part(void *context, const char *text, size_t size)
+{
+    struct run *run = context;
+
+    return take_text(run, text, size, run->work->hash ? primes_hash(text, size) : 0);
 }
 
 static double part_done(const struct run *run)
@@ -121,14 +140,15 @@ static int take(void *context, struct ordered_slot *slot)
     struct run *run = context;
     struct primes_chunk *chunk = (struct primes_chunk *)slot->argument;
     const struct primes_piece *piece = (const struct primes_piece *)slot->result;
-    int r = put(run, slot, piece->bytes);
+    int r = 0;
 
+    if (chunk->format == PRIMES_PACKED)
+        r = primes_parts_add(&run->parts, chunk, piece);
+    else if (chunk->format != PRIMES_NONE)
+        r = take_text(run, slot->buffer, piece->bytes, piece->hash);
     if (r < 0)
         return r;
     run->sum->count += piece->count;
-    run->sum->bytes += piece->bytes;
-    if (chunk->hash)
-        run->sum->hash = primes_hash_join(run->sum->hash, piece->hash, piece->bytes);
     if (piece->next) {
         chunk->low = piece->next;
         return ORDERED_AGAIN;
@@ -152,10 +172,14 @@ static double done(void *context, double *tasks_left)
 
     *tasks_left = 0;
     if (part < 1) {
-        uint64_t high = run->count ? primes_cut_count(run->taken, run->stop, run->work->chunk,
-                                                      run->ordered->workers)
-                                   : primes_cut_list(run->taken, run->stop, run->work->chunk);
+        unsigned workers = run->ordered->workers;
+        uint64_t size = run->work->chunk, high = 0;
 
+        if (!run->count && size == 0)
+            high = primes_cut_packed(run->taken, run->stop, workers);
+        if (!high)
+            high = run->count ? primes_cut_count(run->taken, run->stop, size, workers)
+                              : primes_cut_list(run->taken, run->stop, size);
         *tasks_left = (double)(run->stop - run->taken) / (double)(high - run->taken + 1);
     }
     return part;
@@ -174,9 +198,13 @@ static int pass(struct run *run, uint64_t start, uint64_t stop, bool count)
         .done = done,
     };
 
+    run->parts.stop = stop;
+    run->parts.context = run;
+    run->parts.take = take_part;
     run->start = run->cut = run->taken = start;
     run->stop = stop;
     run->count = count;
+    run->parts.format = format_of(run);
     run->all_cut = start > stop;
     return run->all_cut ? 0 : ordered_run(run->ordered, &job);
 }
@@ -349,6 +377,7 @@ int primes_run(const struct primes_work *work, enum crew_kind kind, unsigned wor
     sum->used = ordered.used;
     sum->stats = ordered.stats;
     ordered_close(&ordered);
+    primes_parts_free(&run.parts);
     primes_forget();
     return status;
 }

@@ -50,7 +50,33 @@ class Done:
         return self.err.decode("utf-8", "backslashreplace")
 
 
+def fresh():
+    """Signals as a terminal's shell gives them, whatever started this test: a shell without job
+    control starts what it puts into the background with SIGINT and SIGQUIT ignored."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def drain(process, most=256 << 20):
+    """The rest of what a command prints, which ends soon: one that doesn't must not fill the
+    machine. Its status is in process.returncode then."""
+    rest = b""
+    while data := os.read(process.stdout.fileno(), 1 << 20):
+        rest += data
+        if len(rest) > most:
+            process.kill()
+            process.communicate()
+            raise Wrong(f"it goes on and on: {len(rest)} bytes")
+    err = process.stderr.read()
+    process.wait(LIMIT)
+    process.communicate()
+    return rest, err
+
+
 def start(words, prefix=(), env=None, **popen):
+    own = popen.pop("preexec_fn", lambda: None)
+    popen["preexec_fn"] = lambda: (fresh(), own())
     popen.setdefault("stdin", subprocess.DEVNULL)
     popen.setdefault("stdout", subprocess.PIPE)
     popen.setdefault("stderr", subprocess.PIPE)
@@ -72,7 +98,7 @@ def shell(script, *words, env=None):
     """The command is $0 in it; its words are $1 and on."""
     process = subprocess.Popen(["bash", "-c", script, CREW, *words], env=env or environment(),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+                               stderr=subprocess.PIPE, preexec_fn=fresh)
     try:
         out, err = process.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:

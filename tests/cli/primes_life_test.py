@@ -16,7 +16,8 @@ import tempfile
 import time
 
 import cli
-from cli import Skip, case, children, environment, expect, main, nothing_left, run, shell, shown, start
+from cli import (Skip, case, children, drain, environment, expect, fresh, main, nothing_left, run,
+                 shell, shown, start)
 
 KINDS = ("sequential", "threads", "processes", "auto")
 ROOT = os.geteuid() == 0
@@ -235,7 +236,7 @@ def interrupted(words, number, after, twice=False):
     if twice:
         os.kill(process.pid, number)
     begin = time.monotonic()
-    rest, err = process.communicate(timeout=cli.LIMIT)
+    rest, err = drain(process)
     nothing_left()
     return got + rest, err, process.returncode, time.monotonic() - begin
 
@@ -299,8 +300,8 @@ def _stuck():
             if twice:
                 os.kill(process.pid, signal.SIGINT)
             status = process.wait(cli.LIMIT)
+            drain(process)
             expect(status == -signal.SIGINT, kind, status)
-            process.communicate()
             nothing_left()
 
 
@@ -325,7 +326,7 @@ def _ignored():
     process = start(["primes", "1e8"], preexec_fn=ignore)
     os.read(process.stdout.fileno(), 1)
     os.kill(process.pid, signal.SIGHUP)
-    rest, _ = process.communicate(timeout=cli.LIMIT)
+    rest, _ = drain(process)
     expect(process.returncode == 0 and len(rest) == 51099000 - 1, process.returncode, len(rest))
 
 
@@ -339,7 +340,7 @@ def _stopped():
         os.kill(process.pid, signal.SIGTSTP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
         os.kill(process.pid, signal.SIGCONT)
-        rest, _ = process.communicate(timeout=cli.LIMIT)
+        rest, _ = drain(process)
         expect(process.returncode == 0 and digest(got + rest) == whole, kind, process.returncode)
 
 
@@ -362,12 +363,12 @@ def _first_process():
         done = shell(f'exec unshare -p -f "$0" primes -x {kind} -c 1e8')
         expect(done.status == 0 and done.out == b"5761455\n", kind, done.status, done.text())
     process = subprocess.Popen(["unshare", "-p", "-f", "--kill-child", cli.CREW, *ENDLESS], env=environment(),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=fresh)
     os.read(process.stdout.fileno(), 1)
     first = children(process.pid)
     expect(len(first) == 1, first)
     os.kill(first[0], signal.SIGTERM)
-    process.communicate(timeout=cli.LIMIT)
+    drain(process)
     expect(process.returncode == 128 + signal.SIGTERM, process.returncode)
 
 
@@ -412,7 +413,7 @@ def _root_killed():
         while got < 20_000_000:
             got += len(os.read(process.stdout.fileno(), 1 << 20))
         os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        drain(process)
         nothing_left()
 
 

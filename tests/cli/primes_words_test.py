@@ -222,6 +222,17 @@ def _formats():
             expect(list(numpy_array(primes(base + ["-f", "npy"]))) == text, kind, "npy to a pipe")
 
 
+@case("far up, where tasks are long and answer packed, all executors list the same bytes")
+def _far_up():
+    for form in ("text", "list", "u64"):
+        low, high = "1000000000000000", "1000000150000000"
+        sums = {kind: shell(f'"$0" primes -x {kind} -j 3 -f {form} {low} {high} | sha256sum').out
+                for kind in ("sequential", "threads", "processes", "auto")}
+        expect(len(set(sums.values())) == 1, form, sums)
+    table = json.loads(primes(["--compare", "--json", "--runs", "1", "-j", "3", low, high]))
+    expect(table["result"]["count"] == 4341244, table)
+
+
 @case("npy into a file that is appended to, and into one that begins in the middle")
 def _npy_in_place():
     with tempfile.TemporaryDirectory() as folder:
