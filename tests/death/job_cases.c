@@ -71,6 +71,7 @@ static void make(void)
 
     if (job_size(WORKERS) > sizeof a->memory)
         __builtin_trap();
+    memset(a->memory, 0x5a, sizeof a->memory); /* a block holds what was there before */
     gate_init(&a->gate, WORKERS, 1);
     job_init(&a->job, WORKERS, a->memory, &a->gate);
 }

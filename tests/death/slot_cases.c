@@ -18,6 +18,8 @@
 
 struct notes {
     uint64_t begun[SLOTS];     /* how often */
+    uint64_t finished[SLOTS];  /* its worker knows that the end is published */
+    uint64_t again;            /* a task was begun after that */
     uint64_t accepted;         /* tasks whose submit has returned */
     uint64_t collected[SLOTS]; /* ends that the root was told */
     uint64_t retries;
@@ -67,6 +69,7 @@ static int submit(uint32_t index)
 {
     if (!slot_claim(&arena()->slots[index], SUBMITTER))
         return -EAGAIN;
+    arena()->notes.finished[index] = 0;
     fill(index);
     slot_publish(&arena()->board, index);
     arena()->notes.accepted |= UINT64_C(1) << index;
@@ -83,6 +86,8 @@ static bool work(uint32_t worker, uint32_t *seen)
     if (i == SLOT_NONE)
         return false;
     a->notes.begun[i]++;
+    if (a->notes.finished[i])
+        a->notes.again = 1;
     if (!filled(&a->slots[i], i))
         a->notes.begun[i] += 1000;
     for (unsigned k = 0; k < 3; k++)
@@ -91,6 +96,7 @@ static bool work(uint32_t worker, uint32_t *seen)
     a->slots[i].result_size = sizeof result;
     a->slots[i].code = 0;
     slot_finish(&a->slots[i], worker, SLOT_RESULT_IS_THERE);
+    a->notes.finished[i] = 1;
     return true;
 }
 
@@ -98,6 +104,8 @@ static bool work(uint32_t worker, uint32_t *seen)
 
 static void empty(void)
 {
+    memset(arena()->slots, 0x5a, sizeof arena()->slots); /* a block holds what was there before */
+    memset(arena()->ring, 0x5a, sizeof arena()->ring);
     board_init(&arena()->board, SLOTS, arena()->slots);
 }
 
@@ -205,6 +213,8 @@ static const char *collect(uint32_t i)
             wrong = "a result of a task that was never begun";
         break;
     case SLOT_DIED:
+        if (a->notes.finished[i])
+            wrong = "lost: a result that was published";
         if (slot->death.pid != PID || slot->death.end.signal != 9 || slot->death.end.status != -1)
             wrong = "a death without its details";
         break;
@@ -267,6 +277,8 @@ static const char *drain(void)
     while (work(5, &seen))
         if (++n > SLOTS)
             return "twice: more tasks than there are";
+    if (a->notes.again)
+        return "twice: a task was begun after its end";
     for (uint32_t i = 0; i < SLOTS; i++) {
         enum slot_state state = slot_state(&a->slots[i]);
 

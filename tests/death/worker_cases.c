@@ -79,6 +79,8 @@ static void no_work(void)
 
     if (job_size(WORKERS) > sizeof a->job)
         __builtin_trap();
+    memset(a->slots, 0x5a, sizeof a->slots); /* a block holds what was there before */
+    memset(a->job, 0x5a, sizeof a->job);
     gate_init(&a->pool.gate, WORKERS, 1);
     board_init(&a->pool.board, SLOTS, a->slots);
     job_init(&a->pool.job, WORKERS, a->job, &a->pool.gate);

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Plants bugs in copies of the library, one at a time, and expects the death tests to fail.
+
+Description: if this failed, the death tests could pass although a protocol is broken.
+
+    planted.py SOURCE-ROOT WORK-FOLDER CC ENGINES.a HOOKED.a
+
+Each bug is one replacement in one file of src/, which is then compiled with hooks, as meson.build
+does it, and linked with the cases. A replacement that doesn't fit any more is a failure, too: the
+protocol was changed, and its bug must be planted anew.
+"""
+
+import os
+import subprocess
+import sys
+
+# What is broken; file; what stands there; what shall stand there; the cases that must see it.
+BUGS = [
+    ('a task is taken in one store and its taker named in the next', 'pool/slot.c',
+     '!ctl_move(slot, seen, SLOT_TAKEN, ctl_tries(seen), worker))\n        return false;\n',
+     '!ctl_move(slot, seen, SLOT_TAKEN, ctl_tries(seen), 0xFFFE))\n        return false;\n'
+     '    store_relaxed(&slot->ctl, (load_relaxed(&slot->ctl) & ~UINT64_C(0xFFFF00)) |\n'
+     '                                  (uint64_t)worker << 8);\n',
+     'slot: take'),
+    ('a slot is published before its task can be taken', 'pool/slot.c',
+     '    ctl_move(slot, load_relaxed(&slot->ctl), SLOT_READY, 0, 0); /* [R] */\n'
+     '    store_release(&board->tail, (count + 1) << TAIL_SHIFT | index);\n',
+     '    store_release(&board->tail, (count + 1) << TAIL_SHIFT | index);\n'
+     '    ctl_move(slot, load_relaxed(&slot->ctl), SLOT_READY, 0, 0); /* [R] */\n',
+     'worker: two tasks'),
+    ('a result is published before it is said to be one', 'pool/slot.c',
+     '    slot->outcome = outcome;\n'
+     '    ctl_move(slot, seen, SLOT_DONE, ctl_tries(seen), worker); /* [F] */\n',
+     '    ctl_move(slot, seen, SLOT_DONE, ctl_tries(seen), worker); /* [F] */\n'
+     '    slot->outcome = outcome;\n',
+     'slot: two work'),
+    ('a task that is put back is put where nobody looks', 'pool/slot.c',
+     '    atomic_fetch_add(&board->requeued, 1);\n', '',
+     'worker: two tasks, with a retry'),
+    ('the repair forgets that a task has ended already', 'pool/slot.c',
+     'if (ctl_state(seen) != SLOT_TAKEN || ctl_owner(seen) != dead)',
+     'if (ctl_state(seen) < SLOT_TAKEN || ctl_owner(seen) != dead)',
+     'slot: take'),
+    ('half a block is free before its owner has given it away', 'pool/job.c',
+     '        store_total(&job->block[b].word, word);                                        /* [3] */\n'
+     '        store_total(&job->block[s].word, word_make(0, 0, 0, 0, end - middle)); /* [4] */\n',
+     '        store_total(&job->block[s].word, word_make(0, 0, 0, 0, end - middle)); /* [4] */\n'
+     '        store_total(&job->block[b].word, word);                                        /* [3] */\n',
+     'job: split'),
+    ('the repair looks at blocks before splits', 'pool/job.c',
+     'word_owner(word) == dead + 1 && word_width(word) >= RESERVED)\n'
+     '            repair_split(job, &job->block[b], word);\n',
+     'word_owner(word) == dead + 1 && word_width(word) < RESERVED)\n'
+     '            again += repair_block(job, dead, &job->block[b], word, end, pid);\n'
+     '    }\n'
+     '    for (uint32_t b = 0; b < job->table; b++) {\n'
+     '        uint64_t word = load_acquire(&job->block[b].word);\n\n'
+     '        if (word_owner(word) == dead + 1 && word_width(word) >= RESERVED)\n'
+     '            repair_split(job, &job->block[b], word);\n',
+     'job: split'),
+    ('a map says that a unit is done before it has run it', 'pool/job.c',
+     '        t->end = i;\n        code = function(t);\n',
+     '        t->end = i;\n        if (word_position(word) + 1 < word_end(word))\n'
+     '            store_release(shared, word + POSITION_ONE);\n        code = function(t);\n',
+     'job: advance'),
+    ('the first page of a run is free before the others', 'memory/alloc.c',
+     '    uint64_t hint = load_relaxed(&arena->shm->free_hint);\n\n    for',
+     '    uint64_t hint = load_relaxed(&arena->shm->free_hint);\n\n'
+     '    if (load_acquire(arena_word(arena, head)) == word)\n'
+     '        store_release(arena_word(arena, head), 0);\n    for',
+     'alloc: large'),
+    ('the sweep passes over what is under way', 'memory/alloc.c',
+     'else if (word_kind(word) == TRANSIT) {', 'else if (word_kind(word) == KINDS) {',
+     'alloc: large'),
+    ('who rings looks for sleepers before it counts', 'pool/gate.c',
+     '    atomic_fetch_add(&gate->event, 1);\n    if (wake == 1 && searchers(gate) > 0)\n'
+     '        return;\n    if (anybody_sleeps(gate))\n',
+     '    bool asleep = anybody_sleeps(gate);\n\n'
+     '    atomic_fetch_add(&gate->event, 1);\n    if (wake == 1 && searchers(gate) > 0)\n'
+     '        return;\n    if (asleep)\n',
+     'worker: two tasks'),
+    ('the dead leave their bits in the gate, and nobody is woken', 'pool/gate.c',
+     '    gate_ring(gate, GATE_ALL);\n', '',
+     'worker:'),
+]
+
+HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
+WRAPS = ['-Wl,--wrap=memcpy', '-Wl,--wrap=memset', '-Wl,--wrap=memmove']
+
+
+def run(command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', check=False, **more)
+
+
+def build(root, folder, cc, archives, planted):
+    """Builds the death test with the planted file, a path and its text, in the place of its own."""
+    os.makedirs(folder, exist_ok=True)
+    flags = ['-std=gnu17', '-O2', '-g', '-D_GNU_SOURCE=', '-fno-omit-frame-pointer',
+             '-I', root + '/include', '-I', root + '/src', '-I', root + '/tests/death']
+    objects = []
+    if planted:
+        path, text = planted
+        name = os.path.join(folder, os.path.basename(path))
+        with open(name, 'w', encoding='utf-8') as f:
+            f.write(text)
+        objects.append(name)
+        flags += ['-iquote', os.path.dirname(os.path.join(root, 'src', path))]
+        r = run(cc + flags + HOOKS + ['-c', name, '-o', name + '.o'])
+        if r.returncode != 0:
+            return None, r.stdout
+        objects = [name + '.o']
+    program = os.path.join(folder, 'every_store')
+    r = run(cc + flags + [root + '/tests/death/store_main.c'] + objects + archives + WRAPS +
+            ['-pthread', '-lm', '-o', program])
+    return (program, '') if r.returncode == 0 else (None, r.stdout)
+
+
+def plant(root, path, old, new):
+    with open(os.path.join(root, 'src', path), encoding='utf-8') as f:
+        text = f.read()
+    if text.count(old) != 1:
+        return None
+    return path, text.replace(old, new)
+
+
+def main():
+    root, work = sys.argv[1:3]
+    cc, archives = sys.argv[3].split(), [sys.argv[5], sys.argv[4], sys.argv[5]]
+    environment = dict(os.environ, CREW_DEATH_STATES='3000', CREW_DEATH_SCHEDULES='30000',
+                       CREW_DEATH_KILLS='0')
+    failed = 0
+    for number, (what, path, old, new, cases) in enumerate(BUGS, 1):
+        planted = plant(root, path, old, new)
+        program, why = None, 'it does not fit any more: plant it anew'
+        if planted:
+            program, why = build(root, os.path.join(work, f'bug{number}'), cc, archives, planted)
+        found = None
+        if program:
+            r = run([program, cases], env=environment, timeout=120)
+            lines = r.stdout.splitlines()
+            bad = [i for i, line in enumerate(lines) if line.startswith('not ok')]
+            why = 'nobody noticed'
+            if r.returncode == 1 and bad:
+                found = ' '.join(lines[bad[0]:bad[0] + 2])
+        failed += not found
+        print(f'{"" if found else "not "}ok {number} - planted in src/{path}: {what}')
+        for line in (found or why).splitlines():
+            print('#', line)
+        sys.stdout.flush()
+    print(f'1..{len(BUGS)}')
+    return failed != 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
