@@ -210,9 +210,9 @@ uint64_t primes_cut_list(uint64_t low, uint64_t stop, uint64_t size)
     return end_of(low, size, stop);
 }
 
-uint64_t primes_cut_packed(uint64_t low, uint64_t stop, unsigned workers)
+uint64_t primes_cut_packed(uint64_t low, uint64_t start, uint64_t stop, unsigned workers)
 {
-    uint64_t wanted = roots_in_chunk * root(low), fair = (stop - low) / workers + 1;
+    uint64_t wanted = roots_in_chunk * root(low), fair = (stop - start) / workers;
     uint64_t high = primes_cut_list(low, stop, 0);
 
     /* Packed text begins where a chunk's list would grow too long for its share of the cost. */
@@ -241,11 +241,14 @@ size_t primes_room(enum primes_format format, uint64_t low, uint64_t high)
     return ((size_t)room + page) / page * page;
 }
 
-uint64_t primes_cut_count(uint64_t low, uint64_t stop, uint64_t size, unsigned workers)
+uint64_t primes_cut_count(uint64_t low, uint64_t start, uint64_t stop, uint64_t size,
+                          unsigned workers)
 {
     if (size == 0) {
-        uint64_t least = roots_in_chunk * root(low);
+        uint64_t least = roots_in_chunk * root(low), fair = (stop - start) / workers + 1;
 
+        if (least > fair)
+            least = fair;
         if (least < count_smallest)
             least = count_smallest;
         size = (stop - low) / (4 * (uint64_t)workers);

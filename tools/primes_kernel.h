@@ -42,16 +42,17 @@ void primes_forget(void);
  * every executor cuts alike. 'size' is what the user asked for, 0 if nothing. */
 uint64_t primes_cut_list(uint64_t low, uint64_t stop, uint64_t size);
 
-/* The end of a longer task from 'low' on, of several such chunks: worth while where finding primes
- * takes far longer than writing them, so that their list, packed, is left to the one who writes.
- * 0: not here. */
-uint64_t primes_cut_packed(uint64_t low, uint64_t stop, unsigned workers);
+/* The end of a longer task from 'low' on, of several such chunks, in a list that began at 'start'.
+ * Where finding primes takes far longer than writing them it is worth while: its list, packed, is
+ * left to the one who writes. 0: not here. */
+uint64_t primes_cut_packed(uint64_t low, uint64_t start, uint64_t stop, unsigned workers);
 
 /* Bytes of buffer that [low, high] needs most probably; if not, the chunk comes in several pieces. */
 size_t primes_room(enum primes_format format, uint64_t low, uint64_t high);
 
-/* The end of the chunk that begins at 'low', for counting up to 'stop' with 'workers'. */
-uint64_t primes_cut_count(uint64_t low, uint64_t stop, uint64_t size, unsigned workers);
+/* The end of the chunk that begins at 'low', for counting from 'start' to 'stop' with 'workers'. */
+uint64_t primes_cut_count(uint64_t low, uint64_t start, uint64_t stop, uint64_t size,
+                          unsigned workers);
 
 /* How many primes there are from 2 to x, roughly: wrong by about the square root. And the inverse. */
 long double primes_about(long double x);

@@ -59,7 +59,8 @@ static uint64_t cut_count(const struct run *run, bool alone)
     /* While auto still measures, tasks begin small and double. */
     if (size == 0 && alone && run->ordered->kind == CREW_KIND_DEFAULT && run->ordered->workers > 1)
         size = run->cut - run->start + (1 << 22);
-    return primes_cut_count(run->cut, run->stop, size, alone ? 1 : run->ordered->workers);
+    return primes_cut_count(run->cut, run->start, run->stop, size,
+                            alone ? 1 : run->ordered->workers);
 }
 
 static int next(void *context, struct ordered_slot *slot)
@@ -75,7 +76,8 @@ static int next(void *context, struct ordered_slot *slot)
         .hash = run->work->hash && !run->count,
     };
     if (!run->count && !slot->alone && run->work->chunk == 0)
-        chunk->high = primes_cut_packed(run->cut, run->stop, run->ordered->workers);
+        chunk->high = primes_cut_packed(run->cut, run->start, run->stop,
+                                        run->ordered->workers);
     if (chunk->high)
         chunk->format = PRIMES_PACKED;
     else
@@ -176,9 +178,10 @@ static double done(void *context, double *tasks_left)
         uint64_t size = run->work->chunk, high = 0;
 
         if (!run->count && size == 0)
-            high = primes_cut_packed(run->taken, run->stop, workers);
+            high = primes_cut_packed(run->taken, run->start, run->stop, workers);
         if (!high)
-            high = run->count ? primes_cut_count(run->taken, run->stop, size, workers)
+            high = run->count ? primes_cut_count(run->taken, run->start, run->stop, size,
+                                                 workers)
                               : primes_cut_list(run->taken, run->stop, size);
         *tasks_left = (double)(run->stop - run->taken) / (double)(high - run->taken + 1);
     }
