@@ -184,11 +184,6 @@ class Interference:
         others = max(0, (busy - self.busy) - (ours - self.ours))
         return 100 * others / whole, 100 * (stolen - self.stolen) / whole
 
-    def text(self):
-        others, host = self.shares()
-        disturbed = "DISTURBED: " if others + host > 8 else ""
-        return f"{disturbed}other programs used {others:.0f} % of the machine, the host took {host:.0f} %"
-
 
 def wait_until_quiet(patience):
     """Waits, at most 'patience' seconds, until other programs use less than 4 % of the machine."""
