@@ -22,6 +22,7 @@ static struct {
     uint32_t generation[SEATS];
     unsigned next_seat; /* where the search for a free one begins: the one freed longest ago       */
     unsigned members;
+    unsigned held; /* pools that are open */
     bool supervised;    /* the supervisor runs                                                     */
     pthread_t supervisor;
     int poll, bell;
@@ -61,6 +62,7 @@ static void forget(void)
     }
     life.supervised = false;
     life.root = false;
+    life.held = 0;
     store_relaxed(&life.me, 0);
 }
 
@@ -143,6 +145,20 @@ int life_may_start(void)
         os_yield();
     }
     return 0;
+}
+
+void life_hold(void)
+{
+    pthread_mutex_lock(&life.lock);
+    life.held++;
+    pthread_mutex_unlock(&life.lock);
+}
+
+void life_release(void)
+{
+    pthread_mutex_lock(&life.lock);
+    life.held--;
+    pthread_mutex_unlock(&life.lock);
 }
 
 int life_alloc(size_t size, void **block)
@@ -252,7 +268,7 @@ int crew_fini(void)
     pthread_mutex_lock(&life.lock);
     if (life_me() != 0 && !life.root) {
         r = CREW_ENESTED;
-    } else if (life.members > 0) {
+    } else if (life.members > 0 || life.held > 0) {
         r = -EBUSY;
     } else if (life_me() != 0) {
         stop_supervisor();

@@ -57,6 +57,10 @@ uint32_t life_me(void);
  * CREW_ETHREADS. */
 int life_may_start(void);
 
+/* Keeps crew_fini() from taking the arena away, until as many releases. */
+void life_hold(void);
+void life_release(void);
+
 /* A block of the arena for this process. */
 int life_alloc(size_t size, void **block);
 void life_free(void *block);

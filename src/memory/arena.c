@@ -67,7 +67,7 @@ int arena_create(struct arena *arena, size_t size)
         fd = os_memory_create("crew", size);
         if (fd < 0)
             return fd;
-        r = os_memory_map(fd, size, WISH, &base);
+        r = os_memory_map(fd, size, WISH, ARENA_PAGE, &base);
         if (r == 0)
             break;
         os_close(fd);

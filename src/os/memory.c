@@ -44,17 +44,37 @@ int os_memory_buy(int fd, size_t offset, size_t size)
     return 0;
 }
 
-int os_memory_map(int fd, size_t size, uintptr_t wish, void **base)
+int os_memory_map(int fd, size_t size, uintptr_t wish, size_t align, void **base)
 {
     const int access = PROT_READ | PROT_WRITE;
-    void *at = MAP_FAILED;
+    const int flags = MAP_SHARED | MAP_NORESERVE;
+    char *at = MAP_FAILED;
+    char *room;
+    size_t skip;
 
     if (wish != 0)
-        at = mmap((void *)wish, size, access, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, fd, 0);
-    if (at == MAP_FAILED)
-        at = mmap(NULL, size, access, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    if (at == MAP_FAILED)
+        at = mmap((void *)wish, size, access, flags | MAP_FIXED_NOREPLACE, fd, 0);
+    if (at == (void *)wish && wish != 0) {
+        *base = at;
+        return 0;
+    }
+    if (at != MAP_FAILED)
+        munmap(at, size); /* a kernel that takes the wish for a hint */
+    /* room for the alignment, of which the ends are given back */
+    room = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
         return -errno;
+    skip = (align - (uintptr_t)room % align) % align;
+    at = mmap(room + skip, size, access, flags | MAP_FIXED, fd, 0);
+    if (at == MAP_FAILED) {
+        int r = -errno;
+
+        munmap(room, size + align);
+        return r;
+    }
+    if (skip > 0)
+        munmap(room, skip);
+    munmap(room + skip + size, align - skip);
     *base = at;
     return 0;
 }

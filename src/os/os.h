@@ -42,8 +42,8 @@ int os_memory_create(const char *name, size_t size);
  * before: nothing happens. -ENOMEM: no memory. */
 int os_memory_buy(int fd, size_t offset, size_t size);
 
-/* Maps all of 'fd', at 'wish' if that is free, else anywhere. */
-int os_memory_map(int fd, size_t size, uintptr_t wish, void **base);
+/* Maps all of 'fd', at 'wish' if that is free, else anywhere at a multiple of 'align'. */
+int os_memory_map(int fd, size_t size, uintptr_t wish, size_t align, void **base);
 void os_memory_unmap(void *base, size_t size);
 
 /* Bytes of memory of this machine; 1 GiB if unknown. */

@@ -48,15 +48,16 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
     case SLOT_FAILED:
         failure->error = CREW_ETASK;
         failure->code = slot->code;
+        failure->pid = slot->pid;
         memcpy(failure->message, slot->message, sizeof failure->message);
         failure->message[sizeof failure->message - 1] = '\0';
         break;
     case SLOT_DIED:
         failure->error = CREW_EWORKER;
-        failure->pid = slot->death.pid;
-        failure->status = slot->death.end.status;
-        failure->signal = slot->death.end.signal;
-        failure->peak_memory = slot->death.end.peak_memory;
+        failure->pid = slot->pid;
+        failure->status = slot->death.status;
+        failure->signal = slot->death.signal;
+        failure->peak_memory = slot->death.peak_memory;
         failure_describe(failure);
         break;
     default:
@@ -117,6 +118,10 @@ int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *
         if (done(pool, context))
             break;
         r = pool_refill(pool);
+        if (r == CREW_ENOWORKER && done(pool, context)) { /* the last death may have been its end */
+            r = 0;
+            break;
+        }
         if (r == 0 && deadline == CREW_NOW)
             r = -EAGAIN;
         if (r < 0)

@@ -169,6 +169,8 @@ void job_open(struct job_shm *job, uint64_t units, unsigned workers)
         store_relaxed(&job->block[b].word, word_make(0, 0, 0, 0, length));
         at += length;
     }
+    for (uint32_t b = job->blocks; b < job->table; b++) /* a cancelled job leaves what it had */
+        store_relaxed(&job->block[b].word, 0);
     store_relaxed(&job->hungry, 0);
     store_relaxed(&job->cancel, 0);
     store_total(&job->active, epoch ? epoch : atomic_fetch_add(&epochs, 1) + 1);
@@ -264,6 +266,7 @@ struct shift { /* a worker's stay in a job; its own memory */
     unsigned worker;
     pid_t pid;
     uint64_t width;   /* of the next task, as a power of two     */
+    uint32_t start;   /* where it looks for a block first        */
     uint32_t split;   /* the block it split off last, JOB_NONE   */
     crew_time deadline;
     struct task_run run;
@@ -313,6 +316,11 @@ static uint64_t split(struct shift *shift, uint32_t b, uint64_t word)
         return word;
     }
     return word;
+}
+
+static uint64_t hungry_bit(unsigned worker)
+{
+    return UINT64_C(1) << worker % 64;
 }
 
 static void look_at_clock(struct shift *shift)
@@ -395,8 +403,10 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
         t->end = job->count - job->first - from * job->unit > (to - from) * job->unit
                      ? job->first + to * job->unit
                      : job->count;
-        if (job->kind == JOB_LEAF)
+        if (job->kind == JOB_LEAF) { /* who died at it may have left something there */
             t->output = job->output + t->begin / job->unit * job->output_size;
+            memset(t->output, 0, job->output_size);
+        }
         code = job->function(t);
         if (__builtin_expect(code != 0, 0))
             note_failure(shift, code);
@@ -454,60 +464,96 @@ static bool take_block(struct shift *shift, uint32_t start, uint32_t *b, uint64_
     return false;
 }
 
-static void work_inside(struct shift *shift, uint32_t epoch)
+/* One turn of a worker inside the job. */
+static enum job_turn turn(struct shift *shift, uint32_t epoch)
 {
     struct job_shm *job = shift->job;
-    uint64_t bit = UINT64_C(1) << shift->worker % 64;
-    uint32_t start = shift->worker * UINT32_C(4) % job->table;
+    uint32_t b;
+    uint64_t word;
 
-    while (load_acquire(&job->active) == epoch && load_relaxed(&job->cancel) == 0) {
-        uint32_t seen = gate_event(job->gate);
-        uint32_t b;
-        uint64_t word;
-
-        if (take_block(shift, start, &b, &word)) {
-            work_block(shift, b, word);
-            start = b + 1 < job->table ? b + 1 : 0;
-        } else if (job_is_finished(job)) {
-            store_total(&job->finished, epoch);
-            if (load_total(&job->hungry) != 0)
-                gate_ring(job->gate, GATE_ALL);
-            return;
-        } else {
-            /* Everything is taken: ask the owners to split, and wait. The end is looked for once
-             * more: who finished before it could see the bit rings for nobody. */
-            atomic_fetch_or(&job->hungry, bit);
-            if (!job_is_finished(job))
-                gate_wait(job->gate, shift->worker, seen, shift->deadline, NULL);
-            if (shift->deadline != CREW_FOREVER)
-                look_at_clock(shift);
-            atomic_fetch_and(&job->hungry, ~bit);
-        }
+    if (load_relaxed(&job->cancel) != 0)
+        return JOB_THROUGH;
+    if (take_block(shift, shift->start, &b, &word)) {
+        work_block(shift, b, word);
+        shift->start = b + 1 < job->table ? b + 1 : 0;
+        return JOB_MORE;
     }
+    /* Everything is taken: ask the owners to split. The end is looked for after that, for who finishes
+     * before it could see the bit rings for nobody. */
+    atomic_fetch_or(&job->hungry, hungry_bit(shift->worker));
+    if (!job_is_finished(job))
+        return JOB_HUNGRY;
+    job_sated(job, shift->worker);
+    store_total(&job->finished, epoch);
+    if (load_total(&job->hungry) != 0)
+        gate_ring(job->gate, GATE_ALL);
+    return JOB_THROUGH;
+}
+
+void job_sated(struct job_shm *job, unsigned worker)
+{
+    atomic_fetch_and(&job->hungry, ~hungry_bit(worker));
+}
+
+/* Enters the job, if one is open. Returns its epoch, or 0. */
+static uint32_t enter(struct job_shm *job, struct shift *shift, unsigned worker, pid_t pid)
+{
+    uint32_t epoch = load_acquire(&job->active);
+
+    if (epoch == 0)
+        return 0;
+    store_total(&job->seat[worker].inside, epoch);
+    if (load_total(&job->active) != epoch) {
+        store_total(&job->seat[worker].inside, 0);
+        return 0;
+    }
+    memset(shift, 0, sizeof *shift);
+    shift->job = job;
+    shift->worker = worker;
+    shift->pid = pid;
+    shift->start = worker * UINT32_C(4) % job->table;
+    shift->split = JOB_NONE;
+    shift->deadline = CREW_FOREVER;
+    shift->run.task.worker = worker;
+    shift->run.task.argument = job->argument_size ? job->argument : NULL;
+    shift->run.task.argument_size = job->argument_size;
+    return epoch;
+}
+
+enum job_turn job_turn(struct job_shm *job, unsigned worker, pid_t pid, uint32_t *epoch)
+{
+    struct shift shift;
+    enum job_turn result;
+
+    *epoch = enter(job, &shift, worker, pid);
+    if (*epoch == 0)
+        return JOB_CLOSED;
+    result = turn(&shift, *epoch);
+    store_total(&job->seat[worker].inside, 0);
+    return result;
 }
 
 uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid, crew_time deadline)
 {
-    struct job_seat_shm *seat = &job->seat[worker];
-    uint32_t epoch = load_acquire(&job->active);
     struct shift shift;
+    uint32_t epoch = enter(job, &shift, worker, pid);
+    enum job_turn result = JOB_MORE;
 
     if (epoch == 0)
         return 0;
-    store_total(&seat->inside, epoch);
-    if (load_total(&job->active) == epoch) {
-        memset(&shift, 0, sizeof shift);
-        shift.job = job;
-        shift.worker = worker;
-        shift.pid = pid;
-        shift.split = JOB_NONE;
-        shift.deadline = deadline;
-        shift.run.task.worker = worker;
-        shift.run.task.argument = job->argument_size ? job->argument : NULL;
-        shift.run.task.argument_size = job->argument_size;
-        work_inside(&shift, epoch);
+    shift.deadline = deadline;
+    while (result != JOB_THROUGH && load_acquire(&job->active) == epoch) {
+        uint32_t seen = gate_event(job->gate);
+
+        result = turn(&shift, epoch);
+        if (result != JOB_HUNGRY)
+            continue;
+        gate_wait(job->gate, worker, seen, deadline, NULL);
+        job_sated(job, worker);
+        if (deadline != CREW_FOREVER)
+            look_at_clock(&shift);
     }
-    store_total(&seat->inside, 0);
+    store_total(&job->seat[worker].inside, 0);
     return epoch;
 }
 
@@ -569,7 +615,7 @@ uint32_t job_repair(struct job_shm *job, unsigned dead, const struct os_end *end
         if (word_owner(word) == dead + 1)
             again += repair_block(job, dead, &job->block[b], word, end, pid);
     }
-    atomic_fetch_and(&job->hungry, ~(UINT64_C(1) << dead % 64));
+    job_sated(job, dead);
     store_total(&job->seat[dead].inside, 0);
     return again;
 }

@@ -48,7 +48,7 @@ struct job_shm {
     const char *input;
     char *output;
     size_t input_size, output_size;
-    unsigned char small[JOB_ARGUMENT];
+    _Alignas(16) unsigned char small[JOB_ARGUMENT];
 
     _Alignas(CACHE_LINE) _Atomic uint64_t hungry; /* a bit for each worker (modulo 64) that found nothing;
                                                      a hint that makes owners split            */
@@ -84,8 +84,20 @@ bool job_failure(struct job_shm *job, unsigned workers, struct crew_failure *fai
 /* Forgets them, before a job is opened. */
 void job_clear_failures(struct job_shm *job, unsigned workers);
 
-/* A worker: takes part until nothing is left for it. Returns the epoch that it is through with. At
- * 'deadline' it cancels the job for all. */
+enum job_turn {
+    JOB_CLOSED,  /* there is no job                                                             */
+    JOB_MORE,    /* a block is done; there may be more                                          */
+    JOB_HUNGRY,  /* all is taken: wait for a split, with the hungry bit set                     */
+    JOB_THROUGH, /* finished, or cancelled: nothing will come                                   */
+};
+
+/* A worker: takes a block and works it off, and never waits. '*epoch' is the job's. */
+enum job_turn job_turn(struct job_shm *job, unsigned worker, pid_t pid, uint32_t *epoch);
+/* It no longer waits for a split. */
+void job_sated(struct job_shm *job, unsigned worker);
+
+/* The caller as a worker: takes part until nothing is left for it, waiting for splits. At 'deadline'
+ * it cancels the job for all. Returns the epoch that it is through with. */
 uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid, crew_time deadline);
 
 /* After the certain death of a worker. Returns how many tasks will be run again. May be called

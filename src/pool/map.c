@@ -52,6 +52,8 @@ static int run_here(const struct plan *plan, crew_time deadline, struct crew_fai
             t->input = plan->input ? plan->input + i * plan->input_size : NULL;
         if (plan->kind == JOB_MAP || plan->kind == JOB_LEAF)
             t->output = plan->output ? plan->output + i / plan->unit * plan->output_size : NULL;
+        if (plan->kind == JOB_LEAF && plan->output_size > 0)
+            memset(t->output, 0, plan->output_size);
         code = plan->function(t);
         if (code != 0)
             note_first(failure, &run, code);
@@ -172,9 +174,10 @@ static int run_in_workers(crew_pool *pool, const struct plan *plan, crew_time de
 
 /* -- memory that workers can see ------------------------------------------------------------- */
 
-/* A copy of the caller's bytes in the arena, if workers can't see them where they are. */
+/* A copy of the caller's bytes, if tasks can't use them where they are. */
 struct stage {
-    void *block; /* NULL: used in place */
+    void *block; /* in the arena; NULL: none */
+    void *copy;  /* malloc(); NULL: none     */
 };
 
 static bool must_stage(const crew_pool *pool, const void *bytes, size_t size)
@@ -202,18 +205,35 @@ static void unstage(struct stage *stage)
 {
     if (stage->block)
         life_free(stage->block);
+    free(stage->copy);
 }
 
-/* Small arguments travel with the job. */
-static int stage_argument(crew_pool *pool, struct plan *plan, struct stage *s)
+/* The same for an argument, which is aligned, too. */
+static int stage_argument(crew_pool *pool, const void **argument, size_t size, struct stage *s)
 {
-    s->block = NULL;
-    if (must_stage(pool, plan->argument, plan->argument_size) && plan->argument_size <= JOB_ARGUMENT) {
-        memcpy(pool->shm->job.small, plan->argument, plan->argument_size);
-        plan->argument = pool->shm->job.small;
+    const void *original = *argument;
+    int r;
+
+    if (pool->kind != CREW_PROCESSES || worker_is_here(pool))
+        return task_align(argument, size, &s->copy);
+    if (size == 0 || (task_is_aligned(original) && !must_stage(pool, original, size)))
         return 0;
-    }
-    return stage(pool, &plan->argument, plan->argument_size, s);
+    r = life_alloc(size, &s->block);
+    if (r < 0)
+        return r;
+    memcpy(s->block, original, size);
+    *argument = s->block;
+    return 0;
+}
+
+/* A small one travels with the job. */
+static bool send_along(crew_pool *pool, struct plan *plan)
+{
+    if (worker_is_here(pool) || plan->argument_size == 0 || plan->argument_size > JOB_ARGUMENT)
+        return false;
+    memcpy(pool->shm->job.small, plan->argument, plan->argument_size);
+    plan->argument = pool->shm->job.small;
+    return true;
 }
 
 static int check_options(const struct crew_job_options *options)
@@ -244,8 +264,10 @@ static int run_plan(crew_pool *pool, struct plan *plan, const struct crew_job_op
     struct crew_failure failure = { 0 };
     struct stage argument = { 0 };
     bool here = worker_is_here(pool);
-    int r = here ? 0 : stage_argument(pool, plan, &argument);
+    int r = 0;
 
+    if (!send_along(pool, plan))
+        r = stage_argument(pool, &plan->argument, plan->argument_size, &argument);
     if (r < 0)
         return r;
     if (plan->count > 0)
@@ -368,9 +390,8 @@ static int reduce(crew_pool *pool, struct plan *leaves, crew_function *combine, 
         r = -ENOMEM;
     if (r < 0)
         return r;
-    memset(partials, 0, bytes);
     /* both tasks see the argument, so it is staged once, and not in the job, which they share */
-    r = stage(pool, &leaves->argument, leaves->argument_size, &argument);
+    r = stage_argument(pool, &leaves->argument, leaves->argument_size, &argument);
     leaves->output = partials;
     join.partials = partials;
     join.result = (char *)partials + count * leaves->output_size;

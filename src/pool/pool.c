@@ -167,8 +167,10 @@ static void dismiss(crew_pool *pool, uint32_t how)
 
 static void free_pool(crew_pool *pool)
 {
-    if (pool->shm)
+    if (pool->shm) {
         life_free(pool->shm);
+        life_release();
+    }
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->job_lock);
     free(pool->free_slot);
@@ -193,6 +195,7 @@ static int make_shared(crew_pool *pool)
 
     if (r < 0)
         return r;
+    life_hold();
     pool->shm = block;
     pool->id = life_me();
     store_relaxed(&pool->shm->closing, 0);
@@ -391,23 +394,28 @@ static int keep_in_future(struct task_run *run, const void *data, size_t size)
 static int submit_here(crew_future **future, crew_function *function, const void *argument,
                              size_t size)
 {
-    struct task_run run = { .task = { .argument = size ? argument : NULL, .argument_size = size,
-                                      .attempt = 1 },
+    struct task_run run = { .task = { .argument_size = size, .attempt = 1 },
                             .result = keep_in_future };
     crew_future *f = NULL;
+    void *copy;
     int code;
+    int r = task_align(&argument, size, &copy);
 
-    if (future) {
-        int r = future_open(NULL, &f);
-
-        if (r < 0)
-            return r;
-        *future = f;
+    if (r == 0 && future)
+        r = future_open(NULL, &f);
+    if (r < 0) {
+        free(copy);
+        return r;
     }
+    run.task.argument = size ? argument : NULL;
     run.context = f;
     code = function(&run.task);
+    free(copy);
+    if (future)
+        *future = f;
     if (f && code != 0) {
-        f->failure = (struct crew_failure){ .error = CREW_ETASK, .code = code, .attempts = 1 };
+        f->failure = (struct crew_failure){ .error = CREW_ETASK, .code = code, .attempts = 1,
+                                            .pid = os_pid() };
         memcpy(f->failure.message, run.message, sizeof f->failure.message);
     }
     return 0;

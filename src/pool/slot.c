@@ -15,7 +15,7 @@
  *          owner is a worker's number (TAKEN, DONE) or the submitter's (FILLING). tries counts the
  *          deaths at this task.
  * task     function, argument, argument_size, argument_block: written by s in FILLING, read in TAKEN.
- * end      result_size, code, outcome, result, message, result_block: written by w in TAKEN (the
+ * end      result_size, code, pid, outcome, result, message, result_block: written by w in TAKEN (the
  *          death by the repairer, when w is dead), read by the collector in DONE.
  * tail     how many were published, and in the same word the slot of the last: a worker that keeps up
  *          needs no other line to find it.
@@ -214,8 +214,8 @@ void slot_repair(struct board_shm *board, uint32_t dead, uint32_t retries, enum 
         slot->result_block = NULL;
         slot->code = 0;
         slot->outcome = outcome;
-        slot->death.end = *end;
-        slot->death.pid = pid;
+        slot->death = *end;
+        slot->pid = pid;
         if (ctl_move(slot, seen, SLOT_DONE, ctl_tries(seen) + 1, dead))
             damage->ended++;
     }

@@ -25,16 +25,14 @@ struct slot_shm {
     uint32_t outcome;
     _Alignas(16) unsigned char near_argument[SLOT_NEAR];
     unsigned char near_result[SLOT_NEAR];
+    pid_t pid; /* who ran it last; with the end */
     _Alignas(16) unsigned char argument[SLOT_ARGUMENT];
     void *argument_block; /* in the arena, the submitter's; NULL: none */
     void *result_block;   /* in the arena, the worker's; NULL: none    */
     union {
         unsigned char result[SLOT_RESULT];
         char message[SLOT_MESSAGE];
-        struct {
-            struct os_end end;
-            pid_t pid;
-        } death;
+        struct os_end death;
     };
 };
 

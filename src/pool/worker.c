@@ -1,7 +1,7 @@
 /* worker.c - what a worker does all day, thread or process alike.
  *
- * Order of looking: the job first (it is shared out finely, so nobody waits long for it), then the
- * board, then the gate. */
+ * It takes a block of the job, if there is one, then a submitted task, in turn; when there is neither,
+ * it waits at the gate. */
 #include "pool.h"
 
 #include <errno.h>
@@ -74,6 +74,7 @@ void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
         memcpy(slot->message, run->message, sizeof slot->message);
     }
     slot->code = code;
+    slot->pid = os_pid();
     slot_finish(slot, worker, code ? SLOT_FAILED : SLOT_RESULT_IS_THERE);
 }
 
@@ -102,28 +103,38 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
     for (;;) {
         uint32_t seen = gate_event(&shm->gate);
         uint32_t active = load_acquire(&shm->job.active);
+        enum job_turn turn = JOB_CLOSED;
         uint32_t index;
 
         if (load_acquire(&shm->closing) == 2)
             break;
         if (active != 0 && active != through) {
-            uint32_t epoch = job_work(&shm->job, number, pid, CREW_FOREVER);
+            uint32_t epoch;
 
-            through = epoch ? epoch : through;
-            ring_bell(&shm->bell, BELL_ANY);
-            continue;
+            turn = job_turn(&shm->job, number, pid, &epoch);
+            if (turn == JOB_THROUGH)
+                through = epoch;
+            /* who finished it, and who was the last inside when it was closed */
+            if (turn == JOB_THROUGH || load_total(&shm->job.active) != epoch)
+                ring_bell(&shm->bell, BELL_ANY);
         }
         index = slot_take(board, number, &requeued);
         if (index != SLOT_NONE) {
+            if (turn == JOB_HUNGRY)
+                job_sated(&shm->job, number);
             if (board_has_more(board) && gate_wants_ring(&shm->gate))
                 gate_ring(&shm->gate, 1); /* there is more than one can do */
             run_submitted(&board->slot[index], &run, number);
             ring_bell(&shm->bell, index + 1);
             continue;
         }
+        if (turn == JOB_MORE)
+            continue;
         if (load_acquire(&shm->closing) != 0)
             break;
         gate_wait(&shm->gate, number, seen, CREW_FOREVER, idle);
+        if (turn == JOB_HUNGRY)
+            job_sated(&shm->job, number);
     }
     worker_leave(&mark);
 }

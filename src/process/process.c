@@ -13,6 +13,7 @@
 
 struct crew_process {
     uint32_t magic;
+    char *name;
     struct member member;
 };
 
@@ -42,20 +43,30 @@ int crew_process_start(crew_process **process, crew_function *function, const vo
 {
     const char *name = options && options->name ? options->name : "crew-process";
     struct crew_process *p;
+    void *copy;
     pid_t pid;
+    int r;
 
     if (!function)
         return -EINVAL;
     for (unsigned i = 0; options && i < 4; i++)
         if (options->reserved[i] != 0)
             return -EINVAL;
+    r = task_align(&argument, size, &copy); /* the fork copies it, and can't align it */
+    if (r < 0)
+        return r;
     p = calloc(1, sizeof *p);
-    if (!p)
+    if (!p || !(p->name = strdup(name))) {
+        free(p);
+        free(copy);
         return -ENOMEM;
+    }
     pid = member_start(&p->member, name, NULL, NULL, NULL);
     if (pid == 0)
         run_child(&p->member, function, argument, size);
+    free(copy);
     if (pid < 0) {
+        free(p->name);
         free(p);
         return (int)pid;
     }
@@ -121,7 +132,7 @@ pid_t crew_process_pid(const crew_process *process)
 const char *crew_process_name(const crew_process *process)
 {
     check(process, "crew_process_name");
-    return process->member.name;
+    return process->name;
 }
 
 int crew_process_close(crew_process *process)
@@ -133,6 +144,7 @@ int crew_process_close(crew_process *process)
         return -EBUSY;
     member_close(&process->member);
     process->magic = 0;
+    free(process->name);
     free(process);
     return 0;
 }

@@ -5,7 +5,21 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+int task_align(const void **argument, size_t size, void **copy)
+{
+    *copy = NULL;
+    if (size == 0 || task_is_aligned(*argument))
+        return 0;
+    *copy = malloc(size);
+    if (!*copy)
+        return -ENOMEM;
+    memcpy(*copy, *argument, size);
+    *argument = *copy;
+    return 0;
+}
 
 int crew_task_fail(crew_task *task, int code, const char *format, ...)
 {

@@ -76,11 +76,12 @@ int os_memory_create(const char *name, size_t size)
     return unwanted(__func__);
 }
 
-int os_memory_map(int fd, size_t size, uintptr_t wish, void **base)
+int os_memory_map(int fd, size_t size, uintptr_t wish, size_t align, void **base)
 {
     (void)fd;
     (void)size;
     (void)wish;
+    (void)align;
     (void)base;
     return unwanted(__func__);
 }

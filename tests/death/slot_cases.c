@@ -215,7 +215,7 @@ static const char *collect(uint32_t i)
     case SLOT_DIED:
         if (a->notes.finished[i])
             wrong = "lost: a result that was published";
-        if (slot->death.pid != PID || slot->death.end.signal != 9 || slot->death.end.status != -1)
+        if (slot->pid != PID || slot->death.signal != 9 || slot->death.status != -1)
             wrong = "a death without its details";
         break;
     case SLOT_CANCELLED:
