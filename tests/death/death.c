@@ -146,6 +146,8 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
             printf(", run to each");
         else
             printf(", run to one in %ld", r->run_stride);
+        if (r->calls)
+            printf(", before and after %ld system calls", r->calls);
     } else if (r->deaths) {
         printf("killed at each of %ld stores", r->stores);
         if (r->deaths > 1)

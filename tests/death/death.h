@@ -86,6 +86,7 @@ struct death_report {
     long instructions; /* every_instruction: of the operation                                   */
     long stride;       /* every_instruction: twins were killed after each so many; 0: none      */
     long run_stride;   /* the same, of children that ran from the start                         */
+    long calls;        /* system calls before and after which a child was killed                */
     long states;       /* repaired and checked                                                  */
     long kills;        /* of these, left by a real SIGKILL                                      */
     unsigned deaths;   /* in a row, at most                                                     */
