@@ -98,7 +98,8 @@ CREW_API CREW_CHECKED int crew_pool_open(crew_pool **pool, const struct crew_poo
  * a time; returns when all are done. In the task: input, output, begin = i.
  *
  * input, input_size    array and the bytes of an element; NULL and 0: none
- * output, output_size  the same. May be the input array
+ * output, output_size  the same. May be the input array, if the sizes are equal; must not overlap it
+ *                      otherwise
  * count                elements
  * options              NULL: defaults. chunk: elements claimed together
  *
@@ -110,7 +111,7 @@ CREW_API CREW_CHECKED int crew_pool_open(crew_pool **pool, const struct crew_poo
  * -ETIMEDOUT      not done at 'deadline': what had not begun was withdrawn; workers still at a task
  *                 were killed (processes) or waited for (threads)
  * -ENOMEM         no memory to copy the arrays
- * -EINVAL         a reserved field, or a size times count that wraps
+ * -EINVAL         a reserved field, a size times count that wraps, one array with two sizes
  *
  * On failure the elements that were not computed hold what they held before.
  * Order: what the caller wrote before is visible to the tasks.

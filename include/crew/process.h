@@ -19,7 +19,7 @@
  *     }
  *
  * Sharing. All calls on one process may run at once from any thread of the root, except close(),
- * which must be the last. Other processes of the crew can't use the handle.
+ * which must be the last. Other processes can't use the handle (CREW_EMISUSE).
  *
  * In the child: signal handlers are reset to the default and SIGINT is ignored (Ctrl-C is the
  * root's to decide); standard streams are flushed by the root before the fork and by the child
@@ -70,7 +70,7 @@ struct crew_exit {
  *
  * 0               it runs; the handle is the caller's, until close()
  * -EINVAL         a reserved field is not 0, or function is NULL
- * -EAGAIN         the limit of processes (ulimit -u, pids.max) or of crew's seats (4,095)
+ * -EAGAIN         the limit of processes (ulimit -u, pids.max) or of crew's seats (4,094)
  * -EMFILE         no descriptor left for its pidfd (the child is ended again)
  * CREW_ETHREADS   other threads run here
  * CREW_ENESTED    not the root

@@ -27,6 +27,7 @@ static struct {
     pthread_t supervisor;
     int poll, bell;
     _Atomic bool stop;
+    _Atomic uint32_t runs; /* 1: the supervisor is past its start                                  */
 } life = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .alloc_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -201,6 +202,8 @@ static void bury(struct member *member)
 
 static void *supervise(void *unused)
 {
+    store_release(&life.runs, 1);
+    os_futex_wake(&life.runs, 1);
     while (!load_acquire(&life.stop)) {
         void *tags[16];
         int n = os_poll_wait(life.poll, tags, 16);
@@ -232,6 +235,7 @@ static int start_supervisor(void)
     r = life.bell < 0 ? life.bell : os_poll_add(life.poll, life.bell, NULL);
     if (r == 0) {
         store_relaxed(&life.stop, false);
+        store_relaxed(&life.runs, 0);
         pthread_attr_init(&attr);
         pthread_attr_setstacksize(&attr, SUPERVISOR_STACK);
         os_signals_block(signals, sizeof signals); /* the thread inherits the mask */
@@ -245,6 +249,9 @@ static int start_supervisor(void)
         os_close(life.poll);
         return r;
     }
+    /* A fork must not come while it starts: a new thread may hold locks of the allocator's. */
+    while (load_acquire(&life.runs) == 0)
+        os_futex_wait(&life.runs, 0, CREW_FOREVER);
     life.supervised = true;
     return 0;
 }
@@ -330,6 +337,7 @@ static pid_t start_locked(struct member *member)
     member->shm = shm;
     member->shm->code = 0;
     store_relaxed(&member->shm->said, 0);
+    store_relaxed(&member->shm->go, OS_GO_WAIT);
     r = take_seat(member);
     if (r < 0) {
         life_free(shm);
@@ -337,23 +345,24 @@ static pid_t start_locked(struct member *member)
     }
     member->pidfd = -1;
     life.starting = true;
-    pid = os_fork(member->name, &member->pidfd);
+    pid = os_fork(member->name, &member->shm->go, &member->pidfd);
     if (pid == 0) {
         become(member);
         return 0;
     }
     life.starting = false;
+    member->pid = pid;
     r = pid < 0 ? (int)pid : os_poll_add(life.poll, member->pidfd, member);
     if (r == 0) {
-        member->pid = pid;
+        os_go(&member->shm->go, OS_GO_RUN);
         return pid;
     }
     if (pid > 0) {
         struct os_end end;
 
-        os_pidfd_signal(member->pidfd, 9);
+        os_go(&member->shm->go, OS_GO_END);
         while (os_reap(member->pidfd, pid, &end) == -EAGAIN)
-            os_relax();
+            os_yield();
         os_close(member->pidfd);
     }
     leave_seat(member);

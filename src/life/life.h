@@ -25,7 +25,8 @@
 struct member_shm {
     int code;
     char message[160];
-    _Atomic uint32_t said; /* 1: code and message are whole */
+    _Atomic uint32_t said; /* 1: code and message are whole                                        */
+    _Atomic uint32_t go;   /* enum os_go: written by the root; by the member only to say that it sleeps */
 };
 
 /* A process that the root started. The root's own memory. */

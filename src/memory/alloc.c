@@ -147,7 +147,17 @@ static bool page_is_empty(const struct arena *arena, uint64_t page, unsigned c)
     return true;
 }
 
-/* Turns small pages of 'me' that are empty into free ones. True if there was one. */
+/* Makes 'me' the home of a small page, if nobody's; '*word' is its word. False: it is another's. */
+static bool move_in(struct arena *arena, uint64_t page, uint64_t *word, uint32_t me)
+{
+    uint64_t mine = page_word(SMALL, word_value(*word), me);
+
+    if (word_owner(*word) == OWNER_NOBODY && swap_if(arena_word(arena, page), word, mine))
+        *word = mine;
+    return *word == mine;
+}
+
+/* Turns small pages of 'me', or of nobody, that are empty into free ones. True if there was one. */
 static bool give_up_empty_pages(struct arena *arena, struct alloc_cache *cache)
 {
     uint64_t bought = load_acquire(&arena->shm->bought);
@@ -157,7 +167,7 @@ static bool give_up_empty_pages(struct arena *arena, struct alloc_cache *cache)
         uint64_t word = load_acquire(arena_word(arena, p));
         uint64_t c = word_value(word);
 
-        if (word_kind(word) != SMALL || word_owner(word) != cache->owner ||
+        if (word_kind(word) != SMALL || !move_in(arena, p, &word, cache->owner) ||
             !page_is_empty(arena, p, (unsigned)c) || !swap_if(arena_word(arena, p), &word, 0))
             continue;
         if (cache->page[c] == p + 1)
@@ -289,10 +299,7 @@ static bool take_in_old_page(struct arena *arena, struct alloc_cache *cache, uns
         cache->rotor[c] = (uint32_t)p + 1;
         if (word_kind(word) != SMALL || word_value(word) != c)
             continue;
-        if (word_owner(word) == OWNER_NOBODY &&
-            !swap_if(arena_word(arena, p), &word, page_word(SMALL, c, cache->owner)))
-            continue;
-        if (word_owner(word) != OWNER_NOBODY && word_owner(word) != cache->owner)
+        if (!move_in(arena, p, &word, cache->owner))
             continue;
         if (take_in_page(arena, cache, c, p, block))
             return true;

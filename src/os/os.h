@@ -65,14 +65,22 @@ pid_t os_pid(void);
 /* Threads of this process, or 0 if that can't be known (no /proc). */
 unsigned os_thread_count(void);
 
+/* Whether a new child may begin; a word that both see, 0 at first. */
+enum os_go { OS_GO_WAIT = 0, OS_GO_ASLEEP, OS_GO_RUN, OS_GO_END };
+
 /* Forks. In the child, before it returns 0: signals that were handled are at their default, SIGINT
  * is ignored, the mask is the caller's, and the child ends with this thread: it has asked the
- * kernel for SIGKILL at its parent's death, and ended itself if that came first. In the parent:
- * the child's pid; '*pidfd' names it for good.
+ * kernel for SIGKILL at its parent's death, and ended itself if that came first. Then it waits
+ * until the parent calls os_go(): whatever fails on the way, a child that never began is the only one
+ * there is. In the parent: the child's pid; '*pidfd' names it for good.
  *
  * A root killed at any instruction in here leaves no child: until the request is made the child
- * executes nothing but this function, and right after it compares its parent with what it was. */
-pid_t os_fork(const char *name, int *pidfd);
+ * executes nothing but fork handlers and this function, and right after it compares its parent with
+ * what it was. */
+pid_t os_fork(const char *name, _Atomic uint32_t *go, int *pidfd);
+
+/* Lets the child begin (OS_GO_RUN), or end (OS_GO_END). */
+void os_go(_Atomic uint32_t *go, enum os_go how);
 
 /* Ends this process at once: no atexit() functions, no flush. */
 _Noreturn void os_exit(int status);

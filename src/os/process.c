@@ -100,7 +100,25 @@ static void reset_handlers(void)
     signal(SIGINT, SIG_IGN);
 }
 
-pid_t os_fork(const char *name, int *pidfd)
+static void await_go(_Atomic uint32_t *go)
+{
+    uint32_t seen = OS_GO_WAIT;
+
+    if (swap_if(go, &seen, OS_GO_ASLEEP))
+        seen = OS_GO_ASLEEP;
+    for (; seen == OS_GO_ASLEEP; seen = load_acquire(go))
+        os_futex_wait(go, OS_GO_ASLEEP, CREW_FOREVER);
+    if (seen != OS_GO_RUN)
+        os_exit(0);
+}
+
+void os_go(_Atomic uint32_t *go, enum os_go how)
+{
+    if (atomic_exchange(go, how) == OS_GO_ASLEEP)
+        os_futex_wake(go, 1);
+}
+
+pid_t os_fork(const char *name, _Atomic uint32_t *go, int *pidfd)
 {
     pid_t parent = getpid();
     sigset_t mask;
@@ -116,6 +134,7 @@ pid_t os_fork(const char *name, int *pidfd)
             os_exit(0); /* the parent died before it could be watched */
         reset_handlers();
         prctl(PR_SET_NAME, name);
+        await_go(go);
         os_signals_restore(&mask);
         return 0;
     }
@@ -129,10 +148,10 @@ pid_t os_fork(const char *name, int *pidfd)
     if (fd < 0) {
         int r = -errno;
 
-        kill(pid, SIGKILL); /* not collected yet, so the number is still its own */
+        os_go(go, OS_GO_END);
         waitpid(pid, NULL, 0);
         os_signals_restore(&mask);
-        return r;
+        return r == -ESRCH ? -EAGAIN : r; /* killed at birth, and SIGCHLD is ignored */
     }
     os_signals_restore(&mask);
     *pidfd = fd;

@@ -62,6 +62,7 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
         break;
     default:
         failure->error = CREW_ECANCELLED;
+        snprintf(failure->message, sizeof failure->message, "%s", crew_strerror(CREW_ECANCELLED));
         break;
     }
     store_release(&f->pool, NULL); /* pairs with wait_ended(): all of the future is final */

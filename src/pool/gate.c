@@ -50,6 +50,12 @@ void gate_ring(struct gate_shm *gate, int wake)
         os_futex_wake(&gate->event, wake);
 }
 
+void gate_pass_on(struct gate_shm *gate)
+{
+    if (anybody_sleeps(gate))
+        os_futex_wake(&gate->event, 1);
+}
+
 bool gate_wants_ring(struct gate_shm *gate)
 {
     return anybody_sleeps(gate) && searchers(gate) == 0;

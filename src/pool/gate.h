@@ -54,6 +54,9 @@ void gate_ring(struct gate_shm *gate, int wake);
 void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time deadline,
                void (*idle)(void));
 
+/* Wakes another: who waits for some of the work only may have been woken for the rest of it. */
+void gate_pass_on(struct gate_shm *gate);
+
 /* What a dead worker left; then rings for all. */
 void gate_repair(struct gate_shm *gate, unsigned dead);
 

@@ -50,7 +50,7 @@
  *   hungry                      its bit                cleared: a hint
  *   noting a failure            the record before, or  a note on the task that is run again, or is
  *                               the new one            reported as died, is taken back
- *   inside                      inside != 0            0, last of all
+ *   inside, also doomed         inside != 0            0, last of all
  *   the repairer itself         as before each step    the next repair starts over; each step is one
  *                                                      store, and leaves no word of w's behind
  *
@@ -121,6 +121,14 @@ static uint64_t running_end(uint64_t word)
     uint64_t to = word_position(word) + (UINT64_C(1) << word_width(word));
 
     return to < word_end(word) ? to : word_end(word);
+}
+
+/* The index with which a unit begins; the end of the job for all units behind it. */
+static uint64_t index_of(const struct job_shm *job, uint64_t unit)
+{
+    uint64_t all = job->count - job->first;
+
+    return unit > all / job->unit ? job->count : job->first + unit * job->unit;
 }
 
 /* -- set-up -------------------------------------------------------------------------------- */
@@ -381,8 +389,9 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
         if (__builtin_expect(disturbed(shift), 0) && !yield(shift, b, &word))
             return;
         store_release(shared, word); /* [A] */
-        t->input = (const char *)t->input + job->input_size;
-        t->output = (char *)t->output + job->output_size;
+        /* as numbers, for both may be NULL */
+        t->input = (const void *)((uintptr_t)t->input + job->input_size);
+        t->output = (void *)((uintptr_t)t->output + job->output_size);
     }
 }
 
@@ -399,10 +408,8 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
         uint64_t to = job->block[b].base + running_end(word);
         int code;
 
-        t->begin = job->first + from * job->unit;
-        t->end = job->count - job->first - from * job->unit > (to - from) * job->unit
-                     ? job->first + to * job->unit
-                     : job->count;
+        t->begin = index_of(job, from);
+        t->end = index_of(job, to);
         if (job->kind == JOB_LEAF) { /* who died at it may have left something there */
             t->output = job->output + t->begin / job->unit * job->output_size;
             memset(t->output, 0, job->output_size);
@@ -495,6 +502,13 @@ void job_sated(struct job_shm *job, unsigned worker)
     atomic_fetch_and(&job->hungry, ~hungry_bit(worker));
 }
 
+/* Out; unless it is doomed: then the kill is on its way, and it does nothing else any more. */
+static void leave(struct job_shm *job, unsigned worker, uint32_t epoch)
+{
+    if (!swap_if(&job->seat[worker].inside, &epoch, 0))
+        os_exit(0);
+}
+
 /* Enters the job, if one is open. Returns its epoch, or 0. */
 static uint32_t enter(struct job_shm *job, struct shift *shift, unsigned worker, pid_t pid)
 {
@@ -504,7 +518,7 @@ static uint32_t enter(struct job_shm *job, struct shift *shift, unsigned worker,
         return 0;
     store_total(&job->seat[worker].inside, epoch);
     if (load_total(&job->active) != epoch) {
-        store_total(&job->seat[worker].inside, 0);
+        leave(job, worker, epoch);
         return 0;
     }
     memset(shift, 0, sizeof *shift);
@@ -520,6 +534,13 @@ static uint32_t enter(struct job_shm *job, struct shift *shift, unsigned worker,
     return epoch;
 }
 
+bool job_doom(struct job_shm *job, unsigned worker)
+{
+    uint32_t epoch = load_total(&job->seat[worker].inside);
+
+    return epoch == JOB_DOOMED || (epoch != 0 && swap_if(&job->seat[worker].inside, &epoch, JOB_DOOMED));
+}
+
 enum job_turn job_turn(struct job_shm *job, unsigned worker, pid_t pid, uint32_t *epoch)
 {
     struct shift shift;
@@ -529,7 +550,7 @@ enum job_turn job_turn(struct job_shm *job, unsigned worker, pid_t pid, uint32_t
     if (*epoch == 0)
         return JOB_CLOSED;
     result = turn(&shift, *epoch);
-    store_total(&job->seat[worker].inside, 0);
+    leave(job, worker, *epoch);
     return result;
 }
 
@@ -549,11 +570,12 @@ uint32_t job_work(struct job_shm *job, unsigned worker, pid_t pid, crew_time dea
         if (result != JOB_HUNGRY)
             continue;
         gate_wait(job->gate, worker, seen, deadline, NULL);
+        gate_pass_on(job->gate); /* it may have been for a submitted task, which the caller runs none of */
         job_sated(job, worker);
         if (deadline != CREW_FOREVER)
             look_at_clock(&shift);
     }
-    store_total(&job->seat[worker].inside, 0);
+    leave(job, worker, epoch);
     return epoch;
 }
 
@@ -578,10 +600,9 @@ static void repair_split(struct job_shm *job, struct block_shm *s, uint64_t word
 static bool repair_block(struct job_shm *job, unsigned dead, struct block_shm *b, uint64_t word,
                          const struct os_end *end, pid_t pid)
 {
-    uint64_t begin = job->first + (b->base + word_position(word)) * job->unit;
-    uint64_t after = job->first + (b->base + running_end(word)) * job->unit;
-    struct crew_failure f = { .error = CREW_EWORKER, .begin = begin,
-                              .end = after < job->count ? after : job->count,
+    struct crew_failure f = { .error = CREW_EWORKER,
+                              .begin = index_of(job, b->base + word_position(word)),
+                              .end = index_of(job, b->base + running_end(word)),
                               .attempts = (unsigned)word_tries(word) + 1, .pid = pid,
                               .status = end->status, .signal = end->signal,
                               .peak_memory = end->peak_memory };

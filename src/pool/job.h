@@ -11,6 +11,7 @@
 #define JOB_ARGUMENT 192
 #define JOB_WORKERS 1000
 #define JOB_NONE UINT32_MAX
+#define JOB_DOOMED UINT32_MAX
 
 enum job_kind { JOB_MAP, JOB_RANGE, JOB_LEAF };
 
@@ -28,7 +29,8 @@ struct failure_shm {
 
 /* A worker's part. Written by the worker alone; by the repairer when it is dead. */
 struct job_seat_shm {
-    _Alignas(CACHE_LINE) _Atomic uint32_t inside; /* the epoch of the job it is in; 0: none */
+    _Alignas(CACHE_LINE) _Atomic uint32_t inside; /* the epoch of the job it is in; 0: none;
+                                                     JOB_DOOMED: it will be killed there        */
     struct failure_shm failure;
 };
 
@@ -77,6 +79,9 @@ void job_open(struct job_shm *job, uint64_t units, unsigned workers);
 bool job_is_finished(struct job_shm *job);
 /* Closes it: nobody enters any more. */
 void job_close(struct job_shm *job);
+/* Marks a worker that is inside, so that it leaves in no other way than by its death. False: it has
+ * left, and may be at something else. Only where workers are processes, and the caller kills it. */
+bool job_doom(struct job_shm *job, unsigned worker);
 /* True when nobody is inside. */
 bool job_is_empty(const struct job_shm *job, unsigned workers);
 /* The failure with the lowest index; false: none. Only when nobody is inside. */

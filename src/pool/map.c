@@ -95,7 +95,7 @@ static void cut_short(crew_pool *pool)
     gate_ring(&pool->shm->gate, GATE_ALL);
     pthread_mutex_lock(&pool->lock);
     for (unsigned i = 0; i < pool->started_now && pool->kind == CREW_PROCESSES; i++)
-        if (pool->worker[i].state == WORKER_RUNS && load_total(&job->seat[i].inside) != 0)
+        if (pool->worker[i].state == WORKER_RUNS && job_doom(job, i))
             os_pidfd_signal(pool->worker[i].member.pidfd, 9);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -294,7 +294,8 @@ int crew_pool_map(crew_pool *pool, crew_function *function, const void *input, s
     pool_check(pool, "crew_pool_map");
     if (pool_is_foreign(pool))
         return CREW_EMISUSE;
-    if (r < 0 || !function || __builtin_mul_overflow(input_size, count, &in_bytes) ||
+    if (r < 0 || !function || (input && input == output && input_size != output_size) ||
+        __builtin_mul_overflow(input_size, count, &in_bytes) ||
         __builtin_mul_overflow(output_size, count, &out_bytes))
         return -EINVAL;
     lock_job(pool);
@@ -382,7 +383,8 @@ static int reduce(crew_pool *pool, struct plan *leaves, crew_function *combine, 
     size_t bytes;
     int r = 0;
 
-    if (__builtin_mul_overflow(count + 1, leaves->output_size, &bytes))
+    if (__builtin_mul_overflow(count, leaves->output_size, &bytes) ||
+        __builtin_add_overflow(bytes, leaves->output_size, &bytes))
         return -EINVAL;
     if (arena)
         r = life_alloc(bytes, &partials);
@@ -425,7 +427,8 @@ int crew_pool_reduce(crew_pool *pool, crew_function *function, crew_function *co
     if (r < 0 || !function || !combine || (size > 0 && !result))
         return -EINVAL;
     if (count == 0) {
-        memset(result, 0, size);
+        if (size > 0)
+            memset(result, 0, size);
         return 0;
     }
     plan.unit = options && options->chunk ? options->chunk : count / LEAVES + (count % LEAVES != 0);

@@ -9,6 +9,7 @@
 #define MOST_WORKERS JOB_WORKERS
 #define MOST_BACKLOG 65536
 #define MOST_RETRIES 14
+#define GRACE_MS 2000 /* from the end of a pool to SIGKILL */
 
 void pool_check(const crew_pool *pool, const char *call)
 {
@@ -130,9 +131,12 @@ int pool_refill(crew_pool *pool)
     return (r < 0 || pool->broken) && load_acquire(&pool->alive) == 0 ? CREW_ENOWORKER : 0;
 }
 
-/* Waits for all workers to be gone, and forgets them. */
+/* Waits for all workers to be gone, and forgets them. Who is not within the grace (stopped, or caught
+ * in an exit of its own) is killed. */
 static void reap_workers(crew_pool *pool)
 {
+    crew_time grace = crew_in_ms(GRACE_MS);
+
     for (unsigned i = 0; i < pool->started_now; i++) {
         struct worker *w = &pool->worker[i];
 
@@ -141,8 +145,10 @@ static void reap_workers(crew_pool *pool)
         if (pool->kind == CREW_THREADS) {
             pthread_join(w->thread, NULL);
         } else {
-            while (member_join(&w->member, CREW_FOREVER) < 0)
-                ;
+            if (member_join(&w->member, grace) < 0) {
+                os_pidfd_signal(w->member.pidfd, 9);
+                member_join(&w->member, CREW_FOREVER);
+            }
             member_close(&w->member);
         }
         w->state = WORKER_NONE;

@@ -25,7 +25,8 @@
  *          the slot at 'head' not READY moves it on, so a taker that dies between [T] and moving it
  *          stops nobody.
  * requeued rises after a repair has put a task back to READY, which 'head' has passed. Each worker
- *          that sees it change looks at all slots before it sleeps.
+ *          that sees it change looks through all slots for such a task (tries > 0) before it goes by
+ *          'head' again.
  *
  * Order  [R] release -> [T] acquire   the task (all being read-modify-write, it survives a repair)
  *        [F] release -> [C] acquire   the end; [C] is the collector's load of DONE
@@ -146,7 +147,8 @@ uint32_t slot_take(struct board_shm *board, uint32_t worker, uint32_t *seen)
 
     if (requeued != *seen) {
         for (uint32_t i = 0; i <= board->mask; i++)
-            if (slot_state(&board->slot[i]) == SLOT_READY && take(&board->slot[i], worker))
+            if (slot_state(&board->slot[i]) == SLOT_READY && slot_tries(&board->slot[i]) > 0 &&
+                take(&board->slot[i], worker))
                 return i; /* *seen stays: there may be more */
         *seen = requeued;
     }

@@ -111,6 +111,8 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
         if (active != 0 && active != through) {
             uint32_t epoch;
 
+            if (board_has_more(board) && gate_wants_ring(&shm->gate))
+                gate_ring(&shm->gate, 1);
             turn = job_turn(&shm->job, number, pid, &epoch);
             if (turn == JOB_THROUGH)
                 through = epoch;
@@ -122,8 +124,10 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
         if (index != SLOT_NONE) {
             if (turn == JOB_HUNGRY)
                 job_sated(&shm->job, number);
-            if (board_has_more(board) && gate_wants_ring(&shm->gate))
-                gate_ring(&shm->gate, 1); /* there is more than one can do */
+            /* more than one can do: who told of it may have relied on the same searcher twice */
+            if ((board_has_more(board) || (active != 0 && active != through)) &&
+                gate_wants_ring(&shm->gate))
+                gate_ring(&shm->gate, 1);
             run_submitted(&board->slot[index], &run, number);
             ring_bell(&shm->bell, index + 1);
             continue;

@@ -13,6 +13,7 @@
 
 struct crew_process {
     uint32_t magic;
+    pid_t root; /* nobody else may use the handle */
     char *name;
     struct member member;
 };
@@ -21,6 +22,11 @@ static void check(const crew_process *process, const char *call)
 {
     if (!process || process->magic != PROCESS_MAGIC)
         os_misuse(call, "not an open process");
+}
+
+static bool is_foreign(const crew_process *process)
+{
+    return process->root != os_pid();
 }
 
 /* The child: runs the function and ends with its value. */
@@ -71,6 +77,7 @@ int crew_process_start(crew_process **process, crew_function *function, const vo
         return (int)pid;
     }
     p->magic = PROCESS_MAGIC;
+    p->root = os_pid();
     *process = p;
     return 0;
 }
@@ -81,6 +88,8 @@ int crew_process_join(crew_process *process, struct crew_exit *exit, crew_time d
     int r;
 
     check(process, "crew_process_join");
+    if (is_foreign(process))
+        return CREW_EMISUSE;
     r = member_join(m, deadline);
     if (r < 0 || !exit)
         return r;
@@ -108,18 +117,24 @@ bool crew_process_alive(const crew_process *process)
 int crew_process_terminate(crew_process *process)
 {
     check(process, "crew_process_terminate");
+    if (is_foreign(process))
+        return CREW_EMISUSE;
     return os_pidfd_signal(process->member.pidfd, 15);
 }
 
 int crew_process_kill(crew_process *process)
 {
     check(process, "crew_process_kill");
+    if (is_foreign(process))
+        return CREW_EMISUSE;
     return os_pidfd_signal(process->member.pidfd, 9);
 }
 
 int crew_process_sentinel(const crew_process *process)
 {
     check(process, "crew_process_sentinel");
+    if (is_foreign(process))
+        return CREW_EMISUSE;
     return process->member.pidfd;
 }
 
@@ -140,6 +155,8 @@ int crew_process_close(crew_process *process)
     if (!process)
         return 0;
     check(process, "crew_process_close");
+    if (is_foreign(process))
+        return CREW_EMISUSE;
     if (crew_process_alive(process))
         return -EBUSY;
     member_close(&process->member);
