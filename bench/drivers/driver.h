@@ -120,7 +120,8 @@ static inline int driver_serve(const struct driver_command *commands)
     while (fgets(line, sizeof line, stdin)) {
         const struct driver_command *c = commands;
 
-        if (sscanf(line, "%63s %" SCNu64 " %" SCNu64 " %" SCNu64, name, &count, &value, &calls) != 4)
+        if (sscanf(line, "%63s %" SCNu64 " %" SCNu64 " %" SCNu64, name, &count, &value, &calls) !=
+            4)
             driver_fail("not a command", line);
         while (c->name && strcmp(c->name, name) != 0)
             c++;

@@ -34,11 +34,12 @@ struct bell {
     alignas(128) _Atomic uint32_t rung;
 };
 
-static struct shared {
+struct shared {
     struct line to, from;
     struct bell ask, answer;
-} *shared;
+};
 
+static struct shared *shared;
 static pid_t partner;
 static cpu_set_t cpus;
 static uint64_t sent, received;
