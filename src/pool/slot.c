@@ -12,7 +12,8 @@
  *
  * ctl      state:4 tries:4 owner:16 generation:40.  Every arrow is one compare-and-swap of the whole
  *          word with generation + 1: claim and claimant appear together, and a stale holder loses.
- *          owner is a worker's number (TAKEN, DONE) or the submitter's (FILLING). tries counts the
+ *          owner is a worker's number (TAKEN, DONE) or the submitter's (FILLING); in READY, PUT_BACK
+ *          or 0. tries counts the
  *          deaths at this task.
  * task     function, argument, argument_size, argument_block: written by s in FILLING, read in TAKEN.
  * end      result_size, code, pid, outcome, result, message, result_block: written by w in TAKEN (the
@@ -25,8 +26,8 @@
  *          the slot at 'head' not READY moves it on, so a taker that dies between [T] and moving it
  *          stops nobody.
  * requeued rises after a repair has put a task back to READY, which 'head' has passed. Each worker
- *          that sees it change looks through all slots for such a task (tries > 0) before it goes by
- *          'head' again.
+ *          that sees it change looks through all slots for such a task (owner: PUT_BACK) before it
+ *          goes by 'head' again.
  *
  * Order  [R] release -> [T] acquire   the task (all being read-modify-write, it survives a repair)
  *        [F] release -> [C] acquire   the end; [C] is the collector's load of DONE
@@ -37,7 +38,8 @@
  *   before [S]                   FREE          none: nothing was claimed
  *   filling the task             FILLING(s)    to FREE; the bytes are ignored. A submitter is the
  *                                              root today, so nobody is left to care
- *   between [R] and 'tail'       READY         nobody finds it by 'head'; as above
+ *   between [R] and 'tail'       READY         nobody finds it by 'head': every READY slot is marked
+ *                                              as put back
  *   after [R], before the bell   READY         only a wake-up is lost: the supervisor rings
  *   between [T] and 'head'       TAKEN(w)      as running; the next taker moves 'head'
  *   running the task             TAKEN(w)      to READY with tries + 1; at the limit to DONE, "died"
@@ -72,6 +74,7 @@ static uint32_t ctl_owner(uint64_t ctl)
     return (uint32_t)(ctl >> 8 & 0xFFFF);
 }
 
+#define PUT_BACK 1    /* owner of a READY slot that a repair has put there, so 'head' may miss it */
 #define TAIL_SHIFT 20 /* of the count; below it the slot of the last */
 
 static uint64_t tail_count(uint64_t tail)
@@ -147,8 +150,8 @@ uint32_t slot_take(struct board_shm *board, uint32_t worker, uint32_t *seen)
 
     if (requeued != *seen) {
         for (uint32_t i = 0; i <= board->mask; i++)
-            if (slot_state(&board->slot[i]) == SLOT_READY && slot_tries(&board->slot[i]) > 0 &&
-                take(&board->slot[i], worker))
+            if (slot_state(&board->slot[i]) == SLOT_READY &&
+                slot_owner(&board->slot[i]) == PUT_BACK && take(&board->slot[i], worker))
                 return i; /* *seen stays: there may be more */
         *seen = requeued;
     }
@@ -208,7 +211,7 @@ void slot_repair(struct board_shm *board, uint32_t dead, uint32_t retries, enum 
         if (ctl_state(seen) != SLOT_TAKEN || ctl_owner(seen) != dead)
             continue;
         if (outcome == SLOT_DIED && ctl_tries(seen) < retries) {
-            if (ctl_move(slot, seen, SLOT_READY, ctl_tries(seen) + 1, 0))
+            if (ctl_move(slot, seen, SLOT_READY, ctl_tries(seen) + 1, PUT_BACK))
                 damage->requeued++;
             continue;
         }
@@ -232,7 +235,10 @@ void slot_repair_submitter(struct board_shm *board, uint32_t dead)
 
         if (ctl_state(seen) == SLOT_FILLING && ctl_owner(seen) == dead)
             ctl_move(&board->slot[i], seen, SLOT_FREE, 0, 0);
+        else if (ctl_state(seen) == SLOT_READY && ctl_owner(seen) != PUT_BACK)
+            ctl_move(&board->slot[i], seen, SLOT_READY, ctl_tries(seen), PUT_BACK);
     }
+    atomic_fetch_add(&board->requeued, 1);
 }
 
 const char *board_check(const struct board_shm *board)

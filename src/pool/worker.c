@@ -116,8 +116,8 @@ void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
             turn = job_turn(&shm->job, number, pid, &epoch);
             if (turn == JOB_THROUGH)
                 through = epoch;
-            /* who finished it, and who was the last inside when it was closed */
-            if (turn == JOB_THROUGH || load_total(&shm->job.active) != epoch)
+            /* who finished it, and who was inside when it was closed, if only to see that it was */
+            if (turn == JOB_THROUGH || turn == JOB_CLOSED || load_total(&shm->job.active) != epoch)
                 ring_bell(&shm->bell, BELL_ANY);
         }
         index = slot_take(board, number, &requeued);
