@@ -49,6 +49,19 @@ void death_wake(const volatile uint32_t *word, int count)
     death_kernel.wake(word, count);
 }
 
+void death_kill(unsigned p)
+{
+    if (death_kernel.kill)
+        death_kernel.kill(p);
+}
+
+_Noreturn void death_exit(void)
+{
+    if (death_kernel.exit)
+        death_kernel.exit();
+    death_misuse("a process ends by itself");
+}
+
 _Noreturn void death_misuse(const char *what)
 {
     if (death_kernel.misuse)

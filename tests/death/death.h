@@ -70,14 +70,21 @@ extern char *death_arena;
 bool death_wait(const volatile uint32_t *word, uint32_t expected, int64_t deadline);
 void death_wake(const volatile uint32_t *word, int count);
 
+/* Called by a case: SIGKILL for the process p of the case; and in place of _exit(). Only in
+ * 'together'. */
+void death_kill(unsigned p);
+_Noreturn void death_exit(void);
+
 /* Called where the library says that its user is to blame, and would abort(). */
 _Noreturn void death_misuse(const char *what);
 
-/* What the three do: the engine that runs puts its own here. */
+/* What they do: the engine that runs puts its own here. */
 extern struct death_kernel {
     bool (*wait)(const volatile uint32_t *word, uint32_t expected, int64_t deadline);
     void (*wake)(const volatile uint32_t *word, int count);
     void (*misuse)(const char *what); /* does not return */
+    void (*kill)(unsigned p);
+    void (*exit)(void);               /* does not return */
 } death_kernel;
 
 struct death_report {

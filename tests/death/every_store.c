@@ -302,7 +302,7 @@ long death_every_store(const struct death_case *c, struct death_report *r)
         signal(SIGABRT, crashed);
     }
     memset(ends, 0, 4096);
-    death_kernel = (struct death_kernel){ wait_for, wake, misused };
+    death_kernel = (struct death_kernel){ .wait = wait_for, .wake = wake, .misuse = misused };
     death_open();
     begin();
     every_store(0); /* to learn the sizes */

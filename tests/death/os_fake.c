@@ -36,12 +36,6 @@ int os_memory_buy(int fd, size_t offset, size_t size)
     return 0;
 }
 
-_Noreturn void os_exit(int status)
-{
-    (void)status;
-    death_misuse(__func__);
-}
-
 _Noreturn void os_misuse(const char *call, const char *why)
 {
     (void)why;
@@ -51,6 +45,12 @@ _Noreturn void os_misuse(const char *call, const char *why)
 pid_t os_pid(void)
 {
     return 4711;
+}
+
+_Noreturn void os_exit(int status)
+{
+    (void)status;
+    death_exit();
 }
 
 /* -- what no case may come to ------------------------------------------------------------------- */

@@ -231,6 +231,31 @@ static void misused(const char *what)
     leave(MISUSED);
 }
 
+static void start_repair(void)
+{
+    repairing = dead;
+    ready(SUPERVISOR);
+}
+
+static void dies(unsigned a)
+{
+    actors[a].state = DEAD;
+    dead |= 1u << a;
+    if (actors[SUPERVISOR].state != READY && actors[SUPERVISOR].state != ASLEEP)
+        start_repair();
+}
+
+static void kill_process(unsigned p)
+{
+    if (p != current && (actors[p].state == READY || actors[p].state == ASLEEP))
+        dies(p);
+}
+
+static void end_process(void)
+{
+    leave(DIES);
+}
+
 /* -- one schedule ----------------------------------------------------------------------------------- */
 
 static void where(char *buf, size_t size)
@@ -271,12 +296,6 @@ static unsigned next_ready(unsigned after)
     if (first != ACTORS)
         actors[first].state = READY;
     return first;
-}
-
-static void start_repair(void)
-{
-    repairing = dead;
-    ready(SUPERVISOR);
 }
 
 static const char *run(void)
@@ -327,10 +346,7 @@ static const char *run(void)
             if (current == SUPERVISOR) {
                 start_repair();
             } else {
-                actors[current].state = DEAD;
-                dead |= 1u << current;
-                if (actors[SUPERVISOR].state != READY && actors[SUPERVISOR].state != ASLEEP)
-                    start_repair();
+                dies(current);
             }
             current = next_ready(current);
             break;
@@ -519,7 +535,9 @@ long death_together(const struct death_case *c, struct death_report *r)
         sigaction(SIGBUS, &action, NULL);
         sigaction(SIGABRT, &action, NULL);
     }
-    death_kernel = (struct death_kernel){ wait_for, wake, misused };
+    death_kernel = (struct death_kernel){
+        .wait = wait_for, .wake = wake, .misuse = misused, .kill = kill_process, .exit = end_process
+    };
     death_open();
     image_open(c->size);
     hooks_disarm();

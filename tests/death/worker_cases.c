@@ -204,8 +204,10 @@ static int one_after_another(void)
     return 0;
 }
 
-/* run_epoch(); 'patient' or not */
-static void map(bool patient)
+enum patience { WAITS, GIVES_UP, KILLS };
+
+/* run_epoch(), and cut_short() of threads (GIVES_UP) and of processes */
+static void map(enum patience patience)
 {
     struct pool_shm *pool = &shared()->pool;
     struct job_shm *job = &pool->job;
@@ -219,11 +221,13 @@ static void map(bool patient)
     job->function = run_unit;
     job_open(job, UNITS, 0);
     gate_ring(&pool->gate, GATE_ALL);
-    if (patient) {
+    if (patience == WAITS) {
         wait_for(job_over, BELL_ANY);
     } else {
         store_total(&job->cancel, 1);
         gate_ring(&pool->gate, GATE_ALL);
+        if (patience == KILLS && job_doom(job, 0))
+            death_kill(0);
     }
     job_close(job);
     if (!job_left()) {
@@ -234,14 +238,27 @@ static void map(bool patient)
 
 static int map_and_wait(void)
 {
-    map(true);
+    map(WAITS);
     send_home();
     return 0;
 }
 
 static int map_without_patience(void)
 {
-    map(false);
+    map(GIVES_UP);
+    send_home();
+    return 0;
+}
+
+/* What comes after it finds nothing of it. */
+static int kill_in_map_and_submit(void)
+{
+    map(KILLS);
+    submit(0);
+    wait_for(first_ended, BELL_ANY);
+    map(WAITS);
+    submit(1);
+    wait_for(all_ended, BELL_ANY);
     send_home();
     return 0;
 }
@@ -249,7 +266,7 @@ static int map_without_patience(void)
 static int map_and_submit(void)
 {
     submit(0);
-    map(true);
+    map(WAITS);
     submit(1);
     wait_for(all_ended, BELL_ANY);
     send_home();
@@ -341,6 +358,8 @@ static const struct death_case list[] = {
     WORKER_CASE("a map, with a retry", no_work_and_a_retry, check_units, map_and_wait),
     WORKER_CASE("a map between two tasks", no_work, check_both, map_and_submit),
     WORKER_CASE("a map that is given up", no_work, check_return, map_without_patience),
+    WORKER_CASE("a map whose worker is killed, and more", no_work, check_tasks,
+                kill_in_map_and_submit),
 };
 
 const struct death_cases worker_cases = { list, sizeof list / sizeof list[0] };
