@@ -19,20 +19,17 @@ const char *say_name(void)
     return speaker;
 }
 
-/* The line's beginning; how long it is. */
-static int say_begin(char *line, size_t room)
+static void __attribute__((format(printf, 1, 0))) say_line(const char *format, va_list arguments)
 {
-    return snprintf(line, room, "crew%s%s: ", *speaker ? " " : "", speaker);
-}
-
-/* Its end, 'size' bytes as snprintf() counts them behind the beginning of 'begun'. */
-static void say_end(char *line, size_t room, int begun, int size)
-{
-    size_t n = (size_t)begun;
+    char line[1024];
+    size_t n = (size_t)snprintf(line, sizeof line, "crew%s%s: ", *speaker ? " " : "", speaker);
+    size_t room = sizeof line - n - 1;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): forgets va_start after the first file */
+    int size = vsnprintf(line + n, room, format, arguments);
 
     if (size < 0)
         return;
-    n += (size_t)size < room - n - 1 ? (size_t)size : room - n - 2;
+    n += (size_t)size < room ? (size_t)size : room - 1;
     line[n++] = '\n';
     /* Nobody is left to tell when standard error itself fails. */
     if (write(STDERR_FILENO, line, n) < 0)
@@ -41,13 +38,10 @@ static void say_end(char *line, size_t room, int begun, int size)
 
 #define SAY_LINE(format)                                                                      \
     do {                                                                                      \
-        char said[1024];                                                                      \
-        int begun = say_begin(said, sizeof said);                                             \
         va_list arguments;                                                                    \
         va_start(arguments, format);                                                          \
-        int size = vsnprintf(said + begun, sizeof said - (size_t)begun - 1, format, arguments); \
+        say_line(format, arguments);                                                          \
         va_end(arguments);                                                                    \
-        say_end(said, sizeof said, begun, size);                                              \
     } while (0)
 
 int say_error(const char *format, ...)

@@ -14,6 +14,12 @@ CREW = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 MARK = "CREW_TEST_RUN"
 LIMIT = 100  # s for a command, and three times that for a case; the only clock: what hangs has failed
 
+
+def is_sanitized():
+    with open(CREW, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 cases = []
 
 

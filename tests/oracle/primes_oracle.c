@@ -271,7 +271,7 @@ static void random_ranges(void)
         uint64_t low = random_number() >> (64 - bits);
         uint64_t size = random_number() % (bits > 46 ? 20000 : 400000);
 
-        range(low, low + size, "random range");
+        range_on(bits > 46 ? 3 : 1, low, low + size, "random range");
     }
 }
 
