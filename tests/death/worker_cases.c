@@ -28,10 +28,7 @@ struct notes {
 };
 
 struct shared {
-    union {
-        struct pool_shm pool;
-        char bytes[sizeof(struct pool_shm) + WORKERS * sizeof(struct worker_shm)];
-    };
+    _Alignas(CACHE_LINE) char pool[sizeof(struct pool_shm) + WORKERS * sizeof(struct worker_shm)];
     struct slot_shm slots[SLOTS];
     uint32_t ring[SLOTS];
     _Alignas(CACHE_LINE) char job[8192];
@@ -41,6 +38,11 @@ struct shared {
 static struct shared *shared(void)
 {
     return (struct shared *)(void *)death_arena;
+}
+
+static struct pool_shm *the_pool(void)
+{
+    return (struct pool_shm *)(void *)shared()->pool;
 }
 
 /* Results are small: no task here asks for a block. */
@@ -81,9 +83,9 @@ static void no_work(void)
         __builtin_trap();
     memset(a->slots, 0x5a, sizeof a->slots); /* a block holds what was there before */
     memset(a->job, 0x5a, sizeof a->job);
-    gate_init(&a->pool.gate, WORKERS, 1);
-    board_init(&a->pool.board, SLOTS, a->slots);
-    job_init(&a->pool.job, WORKERS, a->job, &a->pool.gate);
+    gate_init(&the_pool()->gate, WORKERS, 1);
+    board_init(&the_pool()->board, SLOTS, a->slots);
+    job_init(&the_pool()->job, WORKERS, a->job, &the_pool()->gate);
 }
 
 static void no_work_and_a_retry(void)
@@ -96,12 +98,12 @@ static void no_work_and_a_retry(void)
 
 static int worker_0(void)
 {
-    worker_loop(&shared()->pool, 0, NULL);
+    worker_loop(the_pool(), 0, NULL);
     return 0;
 }
 static int worker_1(void)
 {
-    worker_loop(&shared()->pool, 1, NULL);
+    worker_loop(the_pool(), 1, NULL);
     return 0;
 }
 
@@ -119,8 +121,8 @@ static void submit(uint32_t i)
     a->slots[i].argument_size = sizeof number;
     a->slots[i].argument_block = NULL;
     memcpy(slot_argument(&a->slots[i], sizeof number), &number, sizeof number);
-    slot_publish(&a->pool.board, i);
-    gate_ring(&a->pool.gate, 1);
+    slot_publish(&the_pool()->board, i);
+    gate_ring(&the_pool()->gate, 1);
     a->notes.accepted |= UINT64_C(1) << i;
 }
 
@@ -151,18 +153,18 @@ static bool first_ended(void)
 
 static bool job_over(void)
 {
-    return job_is_finished(&shared()->pool.job);
+    return job_is_finished(&the_pool()->job);
 }
 
 static bool job_left(void)
 {
-    return job_is_empty(&shared()->pool.job, WORKERS);
+    return job_is_empty(&the_pool()->job, WORKERS);
 }
 
 /* pool_wait() */
 static void wait_for(bool (*done)(void), uint32_t wanted)
 {
-    struct bell_shm *bell = &shared()->pool.bell;
+    struct bell_shm *bell = &the_pool()->bell;
 
     for (;;) {
         uint32_t seen;
@@ -179,7 +181,7 @@ static void wait_for(bool (*done)(void), uint32_t wanted)
 /* dismiss() */
 static void send_home(void)
 {
-    struct pool_shm *pool = &shared()->pool;
+    struct pool_shm *pool = the_pool();
 
     store_total(&pool->closing, 1);
     gate_ring(&pool->gate, GATE_ALL);
@@ -209,7 +211,7 @@ enum patience { WAITS, GIVES_UP, KILLS };
 /* run_epoch(), and cut_short() of threads (GIVES_UP) and of processes */
 static void map(enum patience patience)
 {
-    struct pool_shm *pool = &shared()->pool;
+    struct pool_shm *pool = the_pool();
     struct job_shm *job = &pool->job;
 
     job_clear_failures(job, WORKERS);
@@ -278,7 +280,7 @@ static int map_and_submit(void)
 static void repair(unsigned dead)
 {
     const struct os_end end = { .status = -1, .signal = 9 };
-    struct pool_shm *pool = &shared()->pool;
+    struct pool_shm *pool = the_pool();
     struct slot_damage damage = { 0, 0 };
 
     for (uint32_t w = 0; w < ROOT; w++) {
@@ -304,9 +306,9 @@ static const char *check_all(const struct death_end *ends, bool tasks, bool unit
             return p == ROOT ? "hang: the root waits for ever" : "hang: a worker sleeps for ever";
         deaths += ends[p].how == DEATH_KILLED;
     }
-    wrong = board_check(&a->pool.board);
+    wrong = board_check(&the_pool()->board);
     if (!wrong)
-        wrong = job_check(&a->pool.job);
+        wrong = job_check(&the_pool()->job);
     if (wrong || a->notes.wrong)
         return wrong ? wrong : "broken: the case";
     for (unsigned i = 0; tasks && i < TASKS; i++) {
@@ -322,7 +324,7 @@ static const char *check_all(const struct death_end *ends, bool tasks, bool unit
             return "twice: a unit was run again";
         if (a->notes.mapped[i] == 0 && (deaths == 0 || a->notes.retries))
             return "lost: a unit was not run";
-        if (a->notes.mapped[i] == 0 && !job_failure(&a->pool.job, WORKERS, &f))
+        if (a->notes.mapped[i] == 0 && !job_failure(&the_pool()->job, WORKERS, &f))
             return "lost: a unit was not run, and nobody was told";
     }
     return NULL;
