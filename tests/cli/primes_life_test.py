@@ -380,14 +380,14 @@ def _killed():
     # A sanitizer makes a task 10 times as long, and one that never lives to its end is given up.
     words = ["primes", "-j", "2", "1e8" if SANITIZED else "1e9"]
     every = 0.200 if SANITIZED else 0.010
-    wanted, size = hashlib.sha256(), 0
+    wanted = hashlib.sha256()
     process = start([*words, "-x", "sequential"])
     while data := os.read(process.stdout.fileno(), 1 << 20):
         wanted.update(data)
     process.communicate()
 
-    got, killed = hashlib.sha256(), 0
-    process = start([*words, "-x", "processes", "-v"])
+    got, killed, size = hashlib.sha256(), 0, 0
+    process = start([*words, "-x", "processes", "-v"], env=cli.without_leak_checker())
     due = time.monotonic()
     while data := os.read(process.stdout.fileno(), 1 << 16):
         got.update(data)
@@ -497,9 +497,8 @@ def _no_processes():
     with unprivileged() as (prefix, crew):
         for kind in KINDS:
             words = [*prefix, "prlimit", "--nproc=1", crew, "primes", "-x", kind, "-j", "2", "-c", "1e7"]
-            # The leak checker needs a process of its own.
-            done = subprocess.run(words, env=environment(ASAN_OPTIONS="detect_leaks=0"),
-                                  capture_output=True, check=False)
+            done = subprocess.run(words, env=cli.without_leak_checker(), capture_output=True,
+                                  check=False)
             if kind in ("sequential", "auto"):
                 expect(done.returncode == 0 and done.stdout == whole, kind, done)
             elif done.returncode != 0:
