@@ -414,7 +414,8 @@ static void one_schedule(void)
 
 static uint64_t dice;
 static double share[MOST_EVENTS + 1]; /* of the schedules with so many events is run; 1: all */
-static long explored[MOST_EVENTS + 1], rounds[MOST_EVENTS + 1];
+static long explored[MOST_EVENTS + 1];
+static double rounds[MOST_EVENTS + 1]; /* how many there are, about */
 
 static bool left_out(void)
 {
@@ -478,21 +479,22 @@ static void explore_all(unsigned most_events)
         share[n] = 1;
     dice = 1;
     for (unsigned n = 0; n <= most_events; n++) {
+        double next = 0, thin = 1;
+
         event_count = 0;
         memset(explored, 0, sizeof explored);
-        if (n >= 2) {
-            double next = (double)rounds[n - 1] *
-                          (double)(rounds[n - 1] / (rounds[n - 2] + 1) + 1);
-
-            /* thinned out on both of the last levels, as to get to a leaf costs a run too */
-            if (next > most) {
-                share[n - 1] = n == 2 ? 1 : sqrt(most / next);
-                share[n] = most / next / share[n - 1];
-                report->share *= most / next;
-            }
+        if (n >= 2)
+            next = rounds[n - 1] * (rounds[n - 1] / (rounds[n - 2] + 1) + 1);
+        if (next > most) {
+            thin = most / next;
+            /* on both of the last levels, as to get to a leaf costs a run too */
+            share[n - 1] = n == 2 ? 1 : sqrt(thin);
+            share[n] = thin / share[n - 1];
+            report->share = thin;
         }
         explore(n, 1);
-        rounds[n] = n < 3 || report->share == 1 ? explored[n] : rounds[n - 1];
+        rounds[n] = (double)explored[n] / thin;
+        share[n] = share[n - 1 + (n == 0)] = 1;
     }
 }
 
