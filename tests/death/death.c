@@ -149,7 +149,9 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
     long fast = r->instructions ? r->instructions : r->states - r->kills;
 
     printf("%sok %u - %s: %s: ", wrong ? "not " : "", number, engine, c->name);
-    if (r->instructions) {
+    if (r->calls && !r->instructions) {
+        printf("killed before and after %ld system calls", r->calls);
+    } else if (r->instructions) {
         printf("each of %ld instructions", r->instructions);
         if (r->stride == 1)
             printf(", killed at each");

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -532,6 +533,83 @@ static void play_all(const struct scene *scene, struct death_report *r)
         ;
 }
 
+/* -- the death of the root ------------------------------------------------------------------------------ */
+
+static int idle_task(crew_task *t)
+{
+    (void)t;
+    return 0;
+}
+
+/* A program from its first call of crew to its last. */
+static _Noreturn void whole_program(void)
+{
+    const struct crew_pool_options options = { .workers = 2 };
+    crew_pool *p;
+    crew_future *f;
+
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    raise(SIGSTOP);
+    if (crew_pool_open(&p, &options) < 0 ||
+        crew_pool_submit(p, &f, idle_task, NULL, 0, CREW_FOREVER) < 0 ||
+        crew_pool_map(p, idle_task, NULL, 0, NULL, 0, 100, NULL, CREW_FOREVER) < 0 ||
+        crew_future_result(f, NULL, 0, NULL, CREW_FOREVER) < 0)
+        _exit(1);
+    crew_future_close(f);
+    crew_pool_close(p, CREW_FOREVER);
+    _exit(crew_fini() < 0);
+}
+
+/* Its orphans become ours. True: they are all gone; they have until PATIENCE is over. */
+static bool nobody_is_left(void)
+{
+    double since = death_clock();
+
+    while (!late(since)) {
+        if (waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD)
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+static void kill_root(struct death_report *r)
+{
+    double begun = death_clock();
+    bool ended = false;
+
+    memset(r, 0, sizeof *r);
+    killed_by = "stops at system calls of the root";
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    for (killed_at = 1; !ended && r->broken == 0; killed_at++) {
+        pid_t pid = fork();
+        int status = 0;
+
+        if (pid == 0)
+            whole_program();
+        while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
+            ;
+        for (long n = 0; n < killed_at && !ended; n++) {
+            int sig = n > 0 && WSTOPSIG(status) != SIGTRAP ? WSTOPSIG(status) : 0;
+
+            ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
+            while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
+                ;
+            ended = !WIFSTOPPED(status);
+        }
+        if (!ended)
+            kill(pid, SIGKILL);
+        else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            death_note(r, "broken: the root did not end well", where);
+        r->kills += !ended;
+        r->states++;
+        if (!nobody_is_left())
+            death_note(r, "leak: a worker outlives its root", where);
+    }
+    r->calls = killed_at / 2;
+    r->kill_seconds = death_clock() - begun;
+}
+
 int main(int argc, char **argv)
 {
     const char *why = death_no_instructions();
@@ -553,6 +631,13 @@ int main(int argc, char **argv)
         if (argc > 1 && !strstr(scenes[i].name, argv[1]))
             continue;
         play_all(&scenes[i], &r);
+        death_print(++number, "traced", &named, &r);
+    }
+    if (argc < 2 || strstr("root", argv[1])) {
+        const struct death_case named = { .name = "root: from its first call to its last" };
+        struct death_report r;
+
+        kill_root(&r);
         death_print(++number, "traced", &named, &r);
     }
     return death_summary();
