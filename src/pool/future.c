@@ -160,7 +160,7 @@ static void spin_for(crew_pool *pool, struct crew_future *f)
 {
     struct slot_shm *slot = &pool->shm->board.slot[f->slot];
 
-    if (pool->shm->gate.spinners == 0)
+    if (pool->shm->gate.spinners == 0 || f->cold)
         return;
     for (unsigned i = 0; i < SPIN_STEPS && slot_state(slot) != SLOT_DONE; i++)
         os_relax();

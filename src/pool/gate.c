@@ -41,13 +41,13 @@ static void drop(_Atomic uint64_t *bits, unsigned worker)
     atomic_fetch_and(bits, ~(UINT64_C(1) << worker % 64));
 }
 
-void gate_ring(struct gate_shm *gate, int wake)
+bool gate_ring(struct gate_shm *gate, int wake)
 {
     atomic_fetch_add(&gate->event, 1);
-    if (wake == 1 && searchers(gate) > 0)
-        return;
-    if (anybody_sleeps(gate))
-        os_futex_wake(&gate->event, wake);
+    if ((wake == 1 && searchers(gate) > 0) || !anybody_sleeps(gate))
+        return false;
+    os_futex_wake(&gate->event, wake);
+    return true;
 }
 
 void gate_pass_on(struct gate_shm *gate)

@@ -46,8 +46,9 @@ static inline uint32_t gate_event(struct gate_shm *gate)
     return load_total(&gate->event);
 }
 
-/* Tells that there is something new for 'wake' workers: one, or GATE_ALL. */
-void gate_ring(struct gate_shm *gate, int wake);
+/* Tells that there is something new for 'wake' workers: one, or GATE_ALL. True: it had to wake a
+ * sleeper, who will take its time. */
+bool gate_ring(struct gate_shm *gate, int wake);
 
 /* Returns when 'event' is no longer 'seen', or at 'deadline'; spins first if few others do. 'idle' is
  * called before it sleeps; may be NULL. */

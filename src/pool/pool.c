@@ -441,6 +441,7 @@ static int put_task(crew_pool *pool, uint32_t index, crew_future *f, crew_functi
 {
     struct slot_shm *slot = &pool->shm->board.slot[index];
     void *block = NULL;
+    bool woken;
 
     if (size > SLOT_ARGUMENT) {
         int r = life_alloc(size, &block);
@@ -461,7 +462,9 @@ static int put_task(crew_pool *pool, uint32_t index, crew_future *f, crew_functi
         f->slot = index;
     pool->future[index] = f;
     slot_publish(&pool->shm->board, index);
-    gate_ring(&pool->shm->gate, 1);
+    woken = gate_ring(&pool->shm->gate, 1);
+    if (f)
+        f->cold = woken;
     return 0;
 }
 

@@ -99,6 +99,7 @@ struct crew_future {
     _Atomic(struct crew_pool *) pool; /* NULL: it has ended, and all below is final */
     uint32_t slot;
     pid_t pid;              /* of who submitted */
+    bool cold; /* a worker had to be woken for it: no use to spin, for the kernel may want this CPU for it */
     enum slot_outcome outcome;
     uint32_t size;
     void *block;            /* the result, if it is larger than 'small'; in the arena */

@@ -78,6 +78,7 @@ void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
     slot_finish(slot, worker, code ? SLOT_FAILED : SLOT_RESULT_IS_THERE);
 }
 
+/* Who is woken may have been put on this CPU, so it comes before a spin for more work. */
 static void ring_bell(struct bell_shm *bell, uint32_t what)
 {
     uint32_t wanted = load_total(&bell->wanted);
@@ -86,6 +87,7 @@ static void ring_bell(struct bell_shm *bell, uint32_t what)
         return;
     atomic_fetch_add(&bell->event, 1);
     os_futex_wake(&bell->event, INT32_MAX);
+    os_yield();
 }
 
 void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))

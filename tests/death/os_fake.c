@@ -28,6 +28,10 @@ void os_futex_wake(_Atomic uint32_t *word, int count)
     death_wake((const volatile uint32_t *)word, count);
 }
 
+void os_yield(void)
+{
+}
+
 int os_memory_buy(int fd, size_t offset, size_t size)
 {
     (void)fd;
