@@ -209,45 +209,11 @@ bool job_is_empty(const struct job_shm *job, unsigned workers)
 
 /* -- failures ------------------------------------------------------------------------------ */
 
-static const struct crew_failure *failure_now(const struct failure_shm *failure)
-{
-    uint32_t which = load_acquire(&failure->which);
-
-    return which == 1 || which == 2 ? &failure->record[which - 1] : NULL;
-}
-
-/* Keeps the one with the lower index. The record that counts is never written. */
-static void failure_note(struct failure_shm *failure, const struct crew_failure *new)
-{
-    const struct crew_failure *now = failure_now(failure);
-    uint32_t other = now == &failure->record[0] ? 2 : 1;
-
-    if (now && now->begin <= new->begin)
-        return;
-    failure->record[other - 1] = *new;
-    store_release(&failure->which, other);
-}
-
-/* Takes back a note on an index in [begin, end): the record before it counts again. */
-static void failure_unnote(struct failure_shm *failure, uint64_t begin, uint64_t end)
-{
-    const struct crew_failure *now = failure_now(failure);
-    uint32_t other = now == &failure->record[0] ? 2 : 1;
-
-    if (now && now->begin >= begin && now->begin < end)
-        store_release(&failure->which, failure->record[other - 1].error ? other : 0);
-}
-
 void job_clear_failures(struct job_shm *job, unsigned workers)
 {
-    for (unsigned w = 0; w < workers; w++) {
-        struct failure_shm *f = &job->seat[w].failure;
-
-        store_relaxed(&f->which, 0);
-        f->record[0].error = f->record[1].error = 0;
-    }
-    store_relaxed(&job->death.which, 0);
-    job->death.record[0].error = job->death.record[1].error = 0;
+    for (unsigned w = 0; w < workers; w++)
+        failure_clear(&job->seat[w].failure);
+    failure_clear(&job->death);
 }
 
 bool job_failure(struct job_shm *job, unsigned workers, struct crew_failure *failure)

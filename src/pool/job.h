@@ -3,6 +3,7 @@
 #ifndef CREW_JOB_H
 #define CREW_JOB_H
 
+#include "failure.h"
 #include "gate.h"
 
 #include <crew/future.h>
@@ -19,12 +20,6 @@ struct block_shm {
     _Alignas(CACHE_LINE) _Atomic uint64_t word; /* end:22 position:22 width:5 tries:4 owner:10 */
     uint64_t base;                              /* unit of position 0                           */
     uint64_t length;                            /* of a split: the units that come with it      */
-};
-
-/* The failure with the lowest index that a worker, or the repairer, has seen. */
-struct failure_shm {
-    _Atomic uint32_t which; /* 0: none; 1, 2: record[which - 1] */
-    struct crew_failure record[2];
 };
 
 /* A worker's part. Written by the worker alone; by the repairer when it is dead. */

@@ -1,0 +1,35 @@
+/* failure.c - the law is in failure.h. */
+#include "failure.h"
+
+const struct crew_failure *failure_now(const struct failure_shm *failure)
+{
+    uint32_t which = load_acquire(&failure->which);
+
+    return which == 1 || which == 2 ? &failure->record[which - 1] : NULL;
+}
+
+void failure_note(struct failure_shm *failure, const struct crew_failure *new)
+{
+    const struct crew_failure *now = failure_now(failure);
+    uint32_t other = now == &failure->record[0] ? 2 : 1;
+
+    if (now && now->begin <= new->begin)
+        return;
+    failure->record[other - 1] = *new;
+    store_release(&failure->which, other);
+}
+
+void failure_unnote(struct failure_shm *failure, uint64_t begin, uint64_t end)
+{
+    const struct crew_failure *now = failure_now(failure);
+    uint32_t other = now == &failure->record[0] ? 2 : 1;
+
+    if (now && now->begin >= begin && now->begin < end)
+        store_release(&failure->which, failure->record[other - 1].error ? other : 0);
+}
+
+void failure_clear(struct failure_shm *failure)
+{
+    store_relaxed(&failure->which, 0);
+    failure->record[0].error = failure->record[1].error = 0;
+}
