@@ -74,11 +74,10 @@ BUGS = [
      'else if (word_kind(word) == TRANSIT) {', 'else if (word_kind(word) == KINDS) {',
      'alloc: large'),
     ('who rings looks for sleepers before it counts', 'pool/gate.c',
-     '    atomic_fetch_add(&gate->event, 1);\n    if (wake == 1 && searchers(gate) > 0)\n'
-     '        return;\n    if (anybody_sleeps(gate))\n',
-     '    bool asleep = anybody_sleeps(gate);\n\n'
-     '    atomic_fetch_add(&gate->event, 1);\n    if (wake == 1 && searchers(gate) > 0)\n'
-     '        return;\n    if (asleep)\n',
+     '    atomic_fetch_add(&gate->event, 1);\n'
+     '    if ((wake == 1 && searchers(gate) > 0) || !anybody_sleeps(gate))\n',
+     '    bool asleep = anybody_sleeps(gate);\n\n    atomic_fetch_add(&gate->event, 1);\n'
+     '    if ((wake == 1 && searchers(gate) > 0) || !asleep)\n',
      'worker: two tasks'),
     ('the dead leave their bits in the gate, and nobody is woken', 'pool/gate.c',
      '    gate_ring(gate, GATE_ALL);\n', '',
