@@ -38,10 +38,16 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
         if (!slot->result_block) {
             f->size = f->size < SLOT_RESULT ? f->size : SLOT_RESULT;
             memcpy(f->small, slot_result(slot, f->size), f->size);
-        } else {
-            /* the block is the worker's, or, if that has died since, ours already */
-            alloc_transfer(life_arena_now(), slot->result_block, OWNER_NOBODY, pool->id);
+        } else if (crew_memory_contains(slot->result_block, f->size) &&
+                   /* the block is the worker's, or, if that has died since, ours already */
+                   alloc_transfer(life_arena_now(), slot->result_block, OWNER_NOBODY, pool->id) == 0) {
             f->block = slot->result_block;
+        } else { /* another process wrote it */
+            failure->error = CREW_EWORKER;
+            failure->pid = slot->pid;
+            failure->status = -1;
+            snprintf(failure->message, sizeof failure->message, "the worker left no valid result");
+            break;
         }
         failure->attempts = 0;
         break;
