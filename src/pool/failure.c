@@ -8,12 +8,18 @@ const struct crew_failure *failure_now(const struct failure_shm *failure)
     return which == 1 || which == 2 ? &failure->record[which - 1] : NULL;
 }
 
+/* The number of the record that doesn't count, or would be the first to. */
+static uint32_t other_of(uint32_t which)
+{
+    return which == 1 ? 2 : 1;
+}
+
 void failure_note(struct failure_shm *failure, const struct crew_failure *new)
 {
-    const struct crew_failure *now = failure_now(failure);
-    uint32_t other = now == &failure->record[0] ? 2 : 1;
+    uint32_t which = load_acquire(&failure->which);
+    uint32_t other = other_of(which);
 
-    if (now && now->begin <= new->begin)
+    if (which != 0 && failure->record[other_of(other) - 1].begin <= new->begin)
         return;
     failure->record[other - 1] = *new;
     store_release(&failure->which, other);
@@ -21,10 +27,11 @@ void failure_note(struct failure_shm *failure, const struct crew_failure *new)
 
 void failure_unnote(struct failure_shm *failure, uint64_t begin, uint64_t end)
 {
-    const struct crew_failure *now = failure_now(failure);
-    uint32_t other = now == &failure->record[0] ? 2 : 1;
+    uint32_t which = load_acquire(&failure->which);
+    uint32_t other = other_of(which);
+    const struct crew_failure *now = &failure->record[other_of(other) - 1];
 
-    if (now && now->begin >= begin && now->begin < end)
+    if (which != 0 && now->begin >= begin && now->begin < end)
         store_release(&failure->which, failure->record[other - 1].error ? other : 0);
 }
 

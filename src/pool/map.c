@@ -52,7 +52,7 @@ static int run_here(const struct plan *plan, crew_time deadline, struct crew_fai
             t->input = plan->input ? plan->input + i * plan->input_size : NULL;
         if (plan->kind == JOB_MAP || plan->kind == JOB_LEAF)
             t->output = plan->output ? plan->output + i / plan->unit * plan->output_size : NULL;
-        if (plan->kind == JOB_LEAF && plan->output_size > 0)
+        if (plan->kind == JOB_LEAF && t->output && plan->output_size > 0)
             memset(t->output, 0, plan->output_size);
         code = plan->function(t);
         if (code != 0)
