@@ -345,6 +345,7 @@ void crew_pool_terminate(crew_pool *pool)
         return;
     if (!pool->sequential) {
         store_relaxed(&pool->terminating, true);
+        store_total(&pool->shm->closing, 2); /* threads begin nothing more */
         for (uint32_t i = 0; i < pool->slots; i++)
             slot_cancel(&pool->shm->board.slot[i]);
         store_total(&pool->shm->job.cancel, 1);

@@ -117,10 +117,10 @@ START_TEST(close_waits_for_what_was_submitted)
 }
 END_TEST
 
-/* A thread that opens the door. */
+/* A thread that opens the door for all. */
 static void *open_door(void *door)
 {
-    let_through(door, 1);
+    let_through(door, 20);
     return NULL;
 }
 
@@ -140,10 +140,15 @@ START_TEST(terminate_cancels_what_has_not_begun)
     crew_pool_terminate(pool);
     pthread_join(thread, NULL);
     for (int i = 1; i < 20; i++) {
+        int r;
+
         ck_assert(crew_future_done(f[i]));
-        ck_assert_error(crew_future_result(f[i], NULL, 0, NULL, CREW_NOW), CREW_ECANCELLED);
+        r = crew_future_result(f[i], NULL, 0, NULL, CREW_NOW);
         crew_future_failure(f[i], &failure);
-        ck_assert_int_eq(failure.error, CREW_ECANCELLED);
+        ck_assert_int_eq(failure.error, r);
+        /* the door may open before the pool ends: then a thread finishes what it begins */
+        if (KIND != CREW_THREADS || r != 0)
+            ck_assert_int_eq(r, CREW_ECANCELLED);
         crew_future_close(f[i]);
     }
     ck_assert(crew_future_done(f[0])); /* begun: as the kind has it */
