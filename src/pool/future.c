@@ -105,6 +105,7 @@ bool future_harvest(crew_pool *pool, uint32_t index)
     pool->future[index] = NULL;
     slot_collect(slot); /* [E] */
     pool->free_slot[pool->free_count++] = index;
+    store_relaxed(&pool->in_use, pool->slots - pool->free_count);
     return true;
 }
 
@@ -160,13 +161,15 @@ static void check(const crew_future *future, const char *call)
         os_misuse(call, "not an open future");
 }
 
-/* Worth a short spin: then a hot worker's answer costs no system call. Not with more to run than
- * there are CPUs: then the spin would take the worker's. */
+/* Worth a short spin: then a hot worker's answer costs no system call. Not with as much to run as
+ * there are CPUs: then the spin would take a worker's. */
 static void spin_for(crew_pool *pool, struct crew_future *f)
 {
     struct slot_shm *slot = &pool->shm->board.slot[f->slot];
+    uint32_t busy = load_relaxed(&pool->in_use);
 
-    if (pool->shm->gate.spinners == 0 || f->cold)
+    busy = busy < pool->started_now ? busy : pool->started_now;
+    if (busy > pool->shm->gate.spinners || f->cold)
         return;
     for (unsigned i = 0; i < SPIN_STEPS && slot_state(slot) != SLOT_DONE; i++)
         os_relax();

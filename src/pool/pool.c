@@ -499,6 +499,7 @@ int crew_pool_submit(crew_pool *pool, crew_future **future, crew_function *funct
         r = put_task(pool, index, f, function, argument, size);
         if (r < 0)
             pool->free_slot[pool->free_count++] = index;
+        store_relaxed(&pool->in_use, pool->slots - pool->free_count);
     }
     pthread_mutex_unlock(&pool->lock);
     if (r < 0) {

@@ -82,6 +82,7 @@ struct crew_pool {
     uint32_t slots;
     uint32_t *free_slot;  /* a stack of slots that are free                                  */
     uint32_t free_count;
+    _Atomic uint32_t in_use;  /* slots - free_count, for who doesn't hold the lock           */
     crew_future **future; /* of a slot in use; NULL: nobody asks                             */
     uint32_t waiters;     /* threads at the bell; guarded by 'lock'                          */
     int broken;           /* CREW_ENOWORKER once workers die before they begin               */
