@@ -84,6 +84,7 @@ static int start_worker(struct worker *w)
     int r;
 
     store_relaxed(&pool->shm->worker[w->number].begun, 0);
+    atomic_fetch_add(&pool->alive, 1); /* before it can die */
     if (pool->kind == CREW_THREADS) {
         uint64_t signals[16];
 
@@ -99,11 +100,12 @@ static int start_worker(struct worker *w)
         }
         r = r < 0 ? r : 0;
     }
-    if (r < 0)
+    if (r < 0) {
+        atomic_fetch_sub(&pool->alive, 1);
         return r;
+    }
     w->state = WORKER_RUNS;
     atomic_fetch_add(&pool->started, 1);
-    atomic_fetch_add(&pool->alive, 1);
     return 0;
 }
 

@@ -1,12 +1,14 @@
 /* pool.h - a pool inside: what its workers share, and what its opener keeps for itself.
  *
- * Shared, in one block of the arena, the opener's:
+ * Shared, in one block of the arena, the opener's, whose death ends all:
  *
+ *     closing   how the pool ends; written by the opener, read at each turn of a worker
  *     gate      where workers wait for work                     gate.h
  *     board     submitted tasks                                 slot.h
  *     job       one map, for or reduce at a time                job.h
  *     bell      where the opener waits for ends                 below
- *     ended     a byte for each worker that has begun           below
+ *     worker    whether each has looked for work: written by the worker, cleared by the opener before
+ *               it starts one in its place; a hint, from which workers that die at birth are told
  *
  * The opener is the only submitter and the only collector; its threads exclude each other by 'lock'
  * (board, futures, workers) and 'job_lock' (one job at a time; taken before 'lock'). */
