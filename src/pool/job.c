@@ -327,38 +327,49 @@ static bool yield(struct shift *shift, uint32_t b, uint64_t *word)
     return true;
 }
 
-/* A map's block: one element a task. */
+/* A map's block: one element a task. What an element costs beside its task is the least task worth a
+ * map, so all that can be is kept in registers. */
 static void work_map(struct shift *shift, uint32_t b, uint64_t word)
 {
     struct job_shm *job = shift->job;
     _Atomic uint64_t *shared = &job->block[b].word;
     crew_function *function = job->function;
     crew_task *t = &shift->run.task;
+    /* as numbers, for both may be NULL */
+    const size_t input_step = job->input ? job->input_size : 0;
+    const size_t output_step = job->output ? job->output_size : 0;
     uint64_t i = job->first + job->block[b].base + word_position(word);
+    uint64_t left = word_end(word) - word_position(word);
+    uintptr_t input = (uintptr_t)job->input + i * input_step;
+    uintptr_t output = (uintptr_t)job->output + i * output_step;
 
-    t->input = job->input ? job->input + i * job->input_size : NULL;
-    t->output = job->output ? job->output + i * job->output_size : NULL;
     for (;;) {
         int code;
 
+        t->input = (const void *)input;
+        t->output = (void *)output;
         t->begin = i++;
         t->end = i;
         code = function(t);
         if (__builtin_expect(code != 0, 0))
             note_failure(shift, code);
-        t->attempt = 1;
-        word = (word & ~(UINT64_C(15) << TRIES_SHIFT)) + POSITION_ONE;
-        if (word_position(word) == word_end(word)) {
-            store_total(shared, 0); /* [F] */
-            return;
+        if (__builtin_expect(--left == 0, 0))
+            break;
+        if (__builtin_expect(word_tries(word) != 0, 0)) { /* they were of the first task */
+            t->attempt = 1;
+            word &= ~(UINT64_C(15) << TRIES_SHIFT);
         }
-        if (__builtin_expect(disturbed(shift), 0) && !yield(shift, b, &word))
-            return;
+        word += POSITION_ONE;
+        if (__builtin_expect(disturbed(shift), 0)) {
+            if (!yield(shift, b, &word))
+                return;
+            left = word_end(word) - word_position(word);
+        }
         store_release(shared, word); /* [A] */
-        /* as numbers, for both may be NULL */
-        t->input = (const void *)((uintptr_t)t->input + job->input_size);
-        t->output = (void *)((uintptr_t)t->output + job->output_size);
+        input += input_step;
+        output += output_step;
     }
+    store_total(shared, 0); /* [F] */
 }
 
 /* A block of a for or a reduce: ranges. */
