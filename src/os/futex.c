@@ -33,6 +33,11 @@ crew_time crew_in_ms(int64_t milliseconds)
 
 int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
 {
+    return os_futex_wait_as(word, expected, deadline, FUTEX_BITSET_MATCH_ANY);
+}
+
+int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
+{
     struct timespec at;
     struct timespec *timeout = NULL;
 
@@ -44,8 +49,7 @@ int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
         timeout = &at;
     }
     /* FUTEX_WAIT_BITSET takes the deadline itself, absolute and monotonic. */
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, timeout, NULL,
-                FUTEX_BITSET_MATCH_ANY) < 0 &&
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, timeout, NULL, names) < 0 &&
         errno == ETIMEDOUT)
         return -ETIMEDOUT;
     return 0;
@@ -59,4 +63,9 @@ void os_yield(void)
 void os_futex_wake(_Atomic uint32_t *word, int count)
 {
     syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+}
+
+bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
+{
+    return syscall(SYS_futex, word, FUTEX_WAKE_BITSET, 1, NULL, NULL, names) > 0;
 }

@@ -16,8 +16,15 @@
  * -ETIMEDOUT. The word may be in memory shared between processes. */
 int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline);
 
+/* The same, by one who can be told from others that wait there: 'names' has a bit for each name it
+ * answers to. */
+int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names);
+
 /* Wakes at most 'count' that wait on 'word'. */
 void os_futex_wake(_Atomic uint32_t *word, int count);
+
+/* Wakes one that waits on 'word' and answers to one of these names; false: there was none. */
+bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names);
 
 /* One step of a busy wait: tells the CPU, not the kernel. */
 static inline void os_relax(void)

@@ -14,12 +14,34 @@ void gate_init(struct gate_shm *gate, unsigned workers, unsigned cpus)
     gate->spin = SPIN_STEPS;
 }
 
+/* The lowest of those who sleep, or GATE_WORKERS. */
+static unsigned sleeper(struct gate_shm *gate)
+{
+    for (uint32_t i = 0; i < gate->words; i++) {
+        uint64_t asleep = load_total(&gate->set[i].asleep);
+
+        if (asleep != 0)
+            return i * 64 + (unsigned)__builtin_ctzll(asleep);
+    }
+    return GATE_WORKERS;
+}
+
 static bool anybody_sleeps(struct gate_shm *gate)
 {
-    for (uint32_t i = 0; i < gate->words; i++)
-        if (load_total(&gate->set[i].asleep) != 0)
-            return true;
-    return false;
+    return sleeper(gate) < GATE_WORKERS;
+}
+
+static uint32_t name_of(unsigned worker)
+{
+    return UINT32_C(1) << worker % 32;
+}
+
+/* One of them, and of several always the same: who has slept least is the warmest. It may be dead, or
+ * woken already and not there yet: then another. */
+static void wake_one(struct gate_shm *gate, unsigned worker)
+{
+    if (!os_futex_wake_as(&gate->event, name_of(worker)))
+        os_futex_wake(&gate->event, 1);
 }
 
 static unsigned searchers(struct gate_shm *gate)
@@ -43,10 +65,15 @@ static void drop(_Atomic uint64_t *bits, unsigned worker)
 
 bool gate_ring(struct gate_shm *gate, int wake)
 {
+    unsigned worker;
+
     atomic_fetch_add(&gate->event, 1);
-    if ((wake == 1 && searchers(gate) > 0) || !anybody_sleeps(gate))
+    if ((wake == 1 && searchers(gate) > 0) || (worker = sleeper(gate)) == GATE_WORKERS)
         return false;
-    os_futex_wake(&gate->event, wake);
+    if (wake == 1)
+        wake_one(gate, worker);
+    else
+        os_futex_wake(&gate->event, wake);
     return true;
 }
 
@@ -79,7 +106,7 @@ void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time 
         idle();
     add(asleep, worker);
     if (gate_event(gate) == seen)
-        os_futex_wait(&gate->event, seen, deadline);
+        os_futex_wait_as(&gate->event, seen, deadline, name_of(worker));
     drop(asleep, worker);
 }
 

@@ -10,6 +10,9 @@
  *              while somebody searches: the searcher looks again after it has cleared its bit.
  *              A worker that finds a task and sees more wakes the next.
  *
+ * For one task the lowest sleeper is woken, by name, so that of many workers with little to do the same
+ * few stay warm. If nobody sleeps under that name (it is on its way, or dead) any other is woken.
+ *
  * Order  ring: publish, event++, then read the bits.  sleeper: set or clear the bit, then read
  * event, then sleep. All four in the one total order (seq_cst), so they can't miss each other.
  *

@@ -39,14 +39,14 @@ void death_open(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-bool death_wait(const volatile uint32_t *word, uint32_t expected, int64_t deadline)
+bool death_wait(const volatile uint32_t *word, uint32_t expected, int64_t deadline, uint32_t names)
 {
-    return death_kernel.wait(word, expected, deadline);
+    return death_kernel.wait(word, expected, deadline, names);
 }
 
-void death_wake(const volatile uint32_t *word, int count)
+bool death_wake(const volatile uint32_t *word, int count, uint32_t names)
 {
-    death_kernel.wake(word, count);
+    return death_kernel.wake(word, count, names);
 }
 
 void death_kill(unsigned p)

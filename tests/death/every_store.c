@@ -69,8 +69,10 @@ static void reached(void)
     longjmp(out, CRASHED);
 }
 
-static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline)
+static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline,
+                     uint32_t names)
 {
+    (void)names;
     if (*word != expected)
         return true;
     if (deadline != INT64_MAX)
@@ -78,10 +80,12 @@ static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t d
     longjmp(out, BLOCKED);
 }
 
-static void wake(const volatile uint32_t *word, int count)
+static bool wake(const volatile uint32_t *word, int count, uint32_t names)
 {
     (void)word;
     (void)count;
+    (void)names;
+    return false; /* there is nobody else */
 }
 
 static void misused(const char *what)

@@ -20,12 +20,22 @@ crew_time crew_in_ms(int64_t milliseconds)
 
 int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
 {
-    return death_wait((const volatile uint32_t *)word, expected, deadline) ? 0 : -ETIMEDOUT;
+    return os_futex_wait_as(word, expected, deadline, UINT32_MAX);
+}
+
+int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
+{
+    return death_wait((const volatile uint32_t *)word, expected, deadline, names) ? 0 : -ETIMEDOUT;
 }
 
 void os_futex_wake(_Atomic uint32_t *word, int count)
 {
-    death_wake((const volatile uint32_t *)word, count);
+    death_wake((const volatile uint32_t *)word, count, UINT32_MAX);
+}
+
+bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
+{
+    return death_wake((const volatile uint32_t *)word, 1, names);
 }
 
 void os_yield(void)

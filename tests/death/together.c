@@ -3,8 +3,12 @@
  * See death.h. Each process is a coroutine. Before each access to the arena the schedule may go on,
  * switch to another process, or (before a store) kill this one; after a death the supervisor
  * becomes runnable and runs next, and can be switched away from and killed like the others. All
- * schedules with up to 'events' of these are run, each from the start. Between events a process
- * runs until it returns or sleeps; then the next takes over.
+ * schedules with up to 'events' of these are run. Between events a process runs until it returns or
+ * sleeps; then the next takes over.
+ *
+ * What several schedules have in common is run once: a moment is kept of where they part, of the
+ * arena and of the stacks. And what comes after the last event is known when a process ends, sleeps
+ * or dies in a state that another schedule had there, and that ended well (known.h).
  *
  * Where that would be more than CREW_DEATH_SCHEDULES (150,000), a random share of them is run, the
  * same each time.
@@ -15,6 +19,7 @@
 #include "death.h"
 #include "hooks.h"
 #include "image.h"
+#include "known.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -29,12 +34,14 @@
 #define ACTORS (DEATH_PROCESSES + 1)
 #define STACK ((size_t)256 << 10)
 #define MOST_EVENTS 4
-#define MOST_STEPS 4000  /* accesses in one schedule whose places are kept for the search */
+#define MOST_STEPS 4000  /* events happen in the first so many accesses */
+#define CLEAN 3072       /* bytes of a stack that are zero when a process begins */
+#define MOST_CUTS 64
 #define SLICE 2000       /* a process that takes more accesses spins: others run for a while */
 #define MOST_ACCESSES 200000
 
 enum state { NONE, READY, ASLEEP, RETURNED, DEAD };
-enum reason { ENDED, SLEEPS, SWITCHES, DIES, SPINS, ENDLESS, MISUSED };
+enum reason { ENDED, SLEEPS, PARTS, DIES, SPINS, ENDLESS, MISUSED };
 
 static const struct death_case *the_case;
 static struct death_report *report;
@@ -45,6 +52,7 @@ static struct actor {
     enum state state;
     int result;
     uintptr_t word; /* asleep on this */
+    uint32_t names; /* under these    */
     int64_t deadline;
     bool woken;
 } actors[ACTORS];
@@ -58,20 +66,34 @@ static jmp_buf out; /* of check(), which runs on the scheduler's stack */
 static bool examining;
 
 static struct event {
-    long step;
     enum { SWITCH, KILL } what;
     unsigned actor; /* who was running */
     unsigned to;    /* switch: to whom */
     const void *code;
 } events[MOST_EVENTS];
-static unsigned event_count, next_event;
+static unsigned event_count;
 static long slice_end;
 
-/* What could have been done at each access of the last traced schedule. */
-struct trace {
-    unsigned char actor[MOST_STEPS], ready[MOST_STEPS], store[MOST_STEPS];
-};
-static struct trace *tracing;
+static unsigned more;    /* events are to be had */
+static unsigned choices; /* of what is to happen before this access: bits of actors to switch to, ... */
+#define CHOICE_KILL (1u << ACTORS)
+
+/* Where schedules part. */
+static struct moment {
+    struct actor actors[ACTORS];
+    char *stack[ACTORS];
+    unsigned current, dead, repaired, repairing;
+    long accesses, slice_end;
+} moments[MOST_EVENTS];
+
+/* The states since the last event: if all ends well, so it will from each of them. */
+static struct cut {
+    struct key key;
+    long accesses;
+} cuts[MOST_CUTS];
+static unsigned cut_count;
+static bool recognised;
+static bool timed; /* somebody has a deadline, and the time is not in the keys */
 
 /* -- coroutines --------------------------------------------------------------------------------- */
 
@@ -145,6 +167,7 @@ static void ready(unsigned a)
 {
     actors[a].state = READY;
     actors[a].woken = false;
+    memset((char *)actors[a].stack + STACK - CLEAN, 0, CLEAN);
     actors[a].context = fresh((char *)actors[a].stack + STACK, entry);
 }
 
@@ -162,11 +185,23 @@ static unsigned ready_set(void)
 
 static void stop_at_next(void)
 {
-    long at = tracing ? 0 : slice_end;
+    long at = more > 0 ? 0 : slice_end;
 
-    if (next_event < event_count && events[next_event].step < at)
-        at = events[next_event].step;
     hooks.stop_access = at < MOST_ACCESSES ? at : MOST_ACCESSES;
+}
+
+static bool left_out(void);
+
+static void choose(void)
+{
+    unsigned possible = ready_set() & ~(1u << current);
+
+    if (hooks.store && !(the_case->immortal >> current & 1))
+        possible |= CHOICE_KILL;
+    choices = 0;
+    for (unsigned set = possible; set; set &= set - 1)
+        if (!left_out())
+            choices |= set & -set;
 }
 
 static void reached(void)
@@ -175,25 +210,19 @@ static void reached(void)
 
     if (examining)
         longjmp(out, 1);
-    if (tracing && step < MOST_STEPS) {
-        tracing->actor[step] = (unsigned char)current;
-        tracing->ready[step] = (unsigned char)ready_set();
-        tracing->store[step] = hooks.store;
-    }
     if (step >= MOST_ACCESSES)
         leave(ENDLESS);
-    if (next_event < event_count && events[next_event].step == step) {
-        struct event *e = &events[next_event++];
-
-        e->code = hooks.code;
-        stop_at_next();
-        leave(e->what == KILL ? DIES : SWITCHES);
-    } else if (step >= slice_end) {
-        leave(SPINS);
+    if (more > 0 && step < MOST_STEPS) {
+        choose();
+        if (choices)
+            leave(PARTS);
     }
+    if (step >= slice_end)
+        leave(SPINS);
 }
 
-static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline)
+static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline,
+                     uint32_t names)
 {
     struct actor *a = &actors[current];
 
@@ -204,23 +233,30 @@ static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t d
             return false;
         longjmp(out, 2);
     }
+    if (deadline != INT64_MAX)
+        timed = true;
     a->state = ASLEEP;
     a->woken = false;
     a->word = (uintptr_t)word;
+    a->names = names;
     a->deadline = deadline;
     leave(SLEEPS);
     return a->woken;
 }
 
-static void wake(const volatile uint32_t *word, int count)
+static bool wake(const volatile uint32_t *word, int count, uint32_t names)
 {
+    bool woken = false;
+
     for (unsigned a = 0; a < ACTORS && count > 0; a++) {
-        if (actors[a].state != ASLEEP || actors[a].word != (uintptr_t)word)
+        if (actors[a].state != ASLEEP || actors[a].word != (uintptr_t)word ||
+            (actors[a].names & names) == 0)
             continue;
         actors[a].state = READY;
-        actors[a].woken = true;
+        actors[a].woken = woken = true;
         count--;
     }
+    return woken;
 }
 
 static void misused(const char *what)
@@ -298,21 +334,69 @@ static unsigned next_ready(unsigned after)
     return first;
 }
 
-static const char *run(void)
+static struct key key_now(void)
+{
+    const struct key image = image_key();
+    struct key key = image;
+    uint64_t rest[4 * ACTORS + 4];
+    unsigned n = 0;
+
+    rest[n++] = current;
+    rest[n++] = dead;
+    rest[n++] = repaired;
+    rest[n++] = repairing;
+    for (unsigned i = 0; i < ACTORS; i++) {
+        const struct actor *a = &actors[i];
+        bool goes_on = a->state == READY || a->state == ASLEEP;
+
+        rest[n++] = (uint64_t)a->state << 32 | (a->state == RETURNED ? (uint32_t)a->result : 0);
+        rest[n++] = goes_on ? (uintptr_t)a->context : 0;
+        rest[n++] = a->state == ASLEEP ? a->word : 0;
+        rest[n++] = goes_on && a->woken;
+        if (goes_on)
+            key = key_of(key, a->context,
+                         (size_t)((char *)a->stack + STACK - (char *)a->context));
+    }
+    return key_of(key, rest, sizeof rest);
+}
+
+/* No event is to come, so all depends on where things stand. True: that is known. */
+static bool recognise(void)
+{
+    struct cut *cut = &cuts[cut_count];
+    uint32_t rest;
+
+    if (timed || cut_count == MOST_CUTS)
+        return false;
+    cut->key = key_now();
+    cut->accesses = hooks.accesses;
+    if (known_find(cut->key, &rest)) {
+        recognised = true;
+        hooks.accesses += rest;
+        return true;
+    }
+    cut_count++;
+    return false;
+}
+
+static void remember(long accesses)
+{
+    for (unsigned i = 0; i < cut_count && !timed; i++)
+        known_add(cuts[i].key, (uint32_t)(accesses - cuts[i].accesses));
+}
+
+static void part(void);
+
+/* Runs until nobody can go on any more, or it is known how that will end. */
+static const char *go_on(void)
 {
     static char text[256];
 
-    for (unsigned a = 0; a < ACTORS; a++) {
-        actors[a].state = NONE;
-        if (a < DEATH_PROCESSES && the_case->operation[a])
-            ready(a);
-    }
-    dead = repaired = repairing = 0;
-    next_event = 0;
-    current = 0;
-    hooks_arm(HOOKS_NEVER, HOOKS_NEVER, reached);
+    recognised = false;
+    cut_count = 0;
     while (current != ACTORS) {
         slice_end = hooks.accesses + SLICE;
+resume:
         stop_at_next();
         death_switch(&scheduler, actors[current].context);
         switch (reason) {
@@ -328,9 +412,9 @@ static const char *run(void)
         case SLEEPS:
             current = next_ready(current);
             break;
-        case SWITCHES:
-            current = events[next_event - 1].to;
-            break;
+        case PARTS:
+            part();
+            goto resume;
         case SPINS: {
             struct actor *a = &actors[current];
             unsigned next;
@@ -340,14 +424,13 @@ static const char *run(void)
             a->state = READY;
             if (next != ACTORS)
                 current = next;
-            break;
+            continue;
         }
         case DIES:
-            if (current == SUPERVISOR) {
+            if (current == SUPERVISOR)
                 start_repair();
-            } else {
+            else
                 dies(current);
-            }
             current = next_ready(current);
             break;
         case ENDLESS:
@@ -357,6 +440,10 @@ static const char *run(void)
             hooks_disarm();
             snprintf(text, sizeof text, "misuse was called: %s", misuse);
             return text;
+        }
+        if (more == 0 && recognise()) {
+            hooks_disarm();
+            return NULL;
         }
     }
     hooks_disarm();
@@ -396,77 +483,125 @@ static const char *examine(void)
     }
 }
 
-static void one_schedule(void)
-{
-    const char *verdict;
-
-    image_restore();
-    verdict = run();
-    if (hooks.accesses > report->stores)
-        report->stores = hooks.accesses;
-    if (!verdict)
-        verdict = examine();
-    report->states++;
-    death_note(report, verdict, where);
-}
-
 /* -- all schedules ------------------------------------------------------------------------------------ */
 
 static uint64_t dice;
-static double share[MOST_EVENTS + 1]; /* of the schedules with so many events is run; 1: all */
+static double share[MOST_EVENTS + 2]; /* of the schedules with so many events is run; 1: all */
 static long explored[MOST_EVENTS + 1];
 static double rounds[MOST_EVENTS + 1]; /* how many there are, about */
 
 static bool left_out(void)
 {
     dice = dice * 6364136223846793005u + 1442695040888963407u;
-    return (double)(dice >> 11) * 0x1p-53 >= share[event_count];
+    return (double)(dice >> 11) * 0x1p-53 >= share[event_count + 1];
 }
 
-/* All schedules that begin with the events there are, and have up to 'more' behind access 'from'. */
-static void explore(unsigned more, long from)
+/* All schedules that begin with the events there were, and have up to 'events' more. */
+static void explore(unsigned events_more)
 {
-    struct trace *t;
-    long steps;
+    const char *verdict;
+    long accesses;
 
     explored[event_count]++;
-    if (more == 0) {
-        one_schedule();
+    more = events_more;
+    verdict = go_on();
+    accesses = hooks.accesses;
+    if (accesses > report->stores)
+        report->stores = accesses;
+    if (events_more > 0)
         return;
-    }
-    t = malloc(sizeof *t);
-    if (!t) {
-        perror("malloc");
-        exit(1);
-    }
-    tracing = t;
-    image_restore();
-    run();
-    steps = hooks.accesses < MOST_STEPS ? hooks.accesses + 1 : MOST_STEPS;
-    tracing = NULL;
-    for (long s = from; s < steps; s++) {
-        struct event *e = &events[event_count];
+    report->states++;
+    if (recognised)
+        return;
+    report->distinct++;
+    if (!verdict)
+        verdict = examine();
+    if (!verdict)
+        remember(accesses);
+    death_note(report, verdict, where);
+}
 
-        e->step = s;
-        e->actor = t->actor[s];
-        for (unsigned to = 0; to <= ACTORS; to++) {
-            if (to == ACTORS) {
-                if (!t->store[s] || (the_case->immortal >> t->actor[s] & 1))
-                    continue;
-                e->what = KILL;
-            } else {
-                if (to == t->actor[s] || !(t->ready[s] & (1u << to)))
-                    continue;
-                e->what = SWITCH;
-                e->to = to;
-            }
-            event_count++;
-            if (!left_out())
-                explore(more - 1, s + 1);
-            event_count--;
-        }
+static void keep(struct moment *m)
+{
+    memcpy(m->actors, actors, sizeof actors);
+    for (unsigned a = 0; a < ACTORS; a++) {
+        size_t at = (size_t)((char *)actors[a].context - (char *)actors[a].stack);
+
+        if (actors[a].state == READY || actors[a].state == ASLEEP)
+            memcpy(m->stack[a] + at, actors[a].context, STACK - at);
     }
-    free(t);
+    m->current = current;
+    m->dead = dead;
+    m->repaired = repaired;
+    m->repairing = repairing;
+    m->accesses = hooks.accesses;
+    m->slice_end = slice_end;
+}
+
+static void go_back(const struct moment *m)
+{
+    memcpy(actors, m->actors, sizeof actors);
+    for (unsigned a = 0; a < ACTORS; a++) {
+        size_t at = (size_t)((char *)actors[a].context - (char *)actors[a].stack);
+
+        if (actors[a].state == READY || actors[a].state == ASLEEP)
+            memcpy(actors[a].context, m->stack[a] + at, STACK - at);
+    }
+    current = m->current;
+    dead = m->dead;
+    repaired = m->repaired;
+    repairing = m->repairing;
+    hooks.accesses = m->accesses;
+    slice_end = m->slice_end;
+}
+
+/* Before this access, each of the chosen events happens, and all that may follow; then none. */
+static void part(void)
+{
+    struct moment *m = &moments[event_count];
+    const unsigned chosen = choices, here = more;
+    struct event e = { .actor = current, .code = hooks.code };
+
+    keep(m);
+    image_push();
+    for (unsigned set = chosen; set; set &= set - 1) {
+        unsigned to = (unsigned)__builtin_ctz(set);
+
+        e.what = to == ACTORS ? KILL : SWITCH;
+        e.to = to;
+        events[event_count++] = e;
+        if (e.what == SWITCH) {
+            current = to;
+        } else {
+            if (current == SUPERVISOR)
+                start_repair();
+            else
+                dies(current);
+            current = next_ready(current);
+        }
+        explore(here - 1);
+        event_count--;
+        image_restore();
+        go_back(m);
+    }
+    image_drop();
+    more = here;
+}
+
+/* All schedules of 'events' events. */
+static void begin(unsigned events_more)
+{
+    image_restore();
+    for (unsigned a = 0; a < ACTORS; a++) {
+        actors[a].state = NONE;
+        if (a < DEATH_PROCESSES && the_case->operation[a])
+            ready(a);
+    }
+    dead = repaired = repairing = 0;
+    current = 0;
+    event_count = 0;
+    hooks_arm(HOOKS_NEVER, HOOKS_NEVER, reached);
+    explore(events_more);
 }
 
 /* First those with no event, then with one, ...: so the first that is found wrong is the simplest.
@@ -481,7 +616,6 @@ static void explore_all(unsigned most_events)
     for (unsigned n = 0; n <= most_events; n++) {
         double next = 0, thin = 1;
 
-        event_count = 0;
         memset(explored, 0, sizeof explored);
         if (n >= 2)
             next = rounds[n - 1] * (rounds[n - 1] / (rounds[n - 2] + 1) + 1);
@@ -492,7 +626,7 @@ static void explore_all(unsigned most_events)
             share[n] = thin / share[n - 1];
             report->share = thin;
         }
-        explore(n, 1);
+        begin(n);
         rounds[n] = (double)explored[n] / thin;
         share[n] = share[n - 1 + (n == 0)] = 1;
     }
@@ -510,6 +644,17 @@ static void crashed(int sig)
     _exit(1);
 }
 
+static void *stack(void)
+{
+    void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(1);
+    }
+    return p;
+}
+
 long death_together(const struct death_case *c, struct death_report *r)
 {
     double start;
@@ -523,12 +668,9 @@ long death_together(const struct death_case *c, struct death_report *r)
         struct sigaction action = { .sa_handler = crashed, .sa_flags = SA_ONSTACK };
 
         for (unsigned a = 0; a < ACTORS; a++) {
-            actors[a].stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-            if (actors[a].stack == MAP_FAILED) {
-                perror("mmap");
-                exit(1);
-            }
+            actors[a].stack = stack();
+            for (unsigned i = 0; i < MOST_EVENTS; i++)
+                moments[i].stack[a] = stack();
         }
         alternate.ss_sp = malloc(alternate.ss_size);
         if (alternate.ss_sp)
@@ -545,6 +687,8 @@ long death_together(const struct death_case *c, struct death_report *r)
     hooks_disarm();
     c->setup();
     image_push();
+    known_begin();
+    timed = false;
     start = death_cpu();
     explore_all(c->events ? c->events : 3);
     r->seconds = death_cpu() - start;
