@@ -180,32 +180,74 @@ static int collect(struct ordered *run, const struct ordered_job *job, struct or
     return r;
 }
 
+/* Gives the pool what it can hold. 'more': 'next' has not said that there is no more. */
+static int fill(struct ordered *run, const struct ordered_job *job, unsigned first, bool *more)
+{
+    while (*more && run->under_way < run->window) {
+        struct ordered_slot *slot = &run->slots[(first + run->under_way) % run->window];
+        int r = job->next(job->context, slot);
+
+        if (r == -ENOMEM && run->under_way > 0)
+            break; /* no memory for all buffers: those that are there will do */
+        run->starved = r == -ENOMEM;
+        if (r < 0)
+            return r;
+        if (r == ORDERED_LATER)
+            break;
+        *more = r > 0;
+        if (!*more)
+            break;
+        r = submit(run, job, slot);
+        if (r < 0)
+            return r;
+        run->under_way++;
+    }
+    return 0;
+}
+
+/* Sends those that have ended their first round into the second, in order; waits for one if none is
+ * in it. */
+static int send_on(struct ordered *run, const struct ordered_job *job, unsigned first, unsigned *sent)
+{
+    while (*sent < run->under_way) {
+        struct ordered_slot *slot = &run->slots[(first + *sent) % run->window];
+        int r;
+
+        if (*sent > 0 && !crew_future_done(slot->future))
+            break;
+        r = collect(run, job, slot);
+        if (r == 0)
+            r = job->between(job->context, slot);
+        if (r == 0)
+            r = submit(run, job, slot);
+        if (r < 0)
+            return r;
+        ++*sent;
+    }
+    return 0;
+}
+
 static int run_on_pool(struct ordered *run, const struct ordered_job *job)
 {
-    unsigned first = 0, used = 0;
+    unsigned first = 0, sent = 0;
     bool more = true;
-    int r;
 
+    run->under_way = 0;
     for (;;) {
-        while (more && used < run->window) {
-            struct ordered_slot *slot = &run->slots[(first + used) % run->window];
+        int r = fill(run, job, first, &more);
 
-            r = job->next(job->context, slot);
-            if (r == -ENOMEM && used > 0)
-                break; /* no memory for all buffers: those that are there will do */
-            run->starved = r == -ENOMEM;
-            if (r < 0)
-                return r;
-            more = r > 0;
+        if (r < 0)
+            return r;
+        if (run->under_way == 0) {
             if (!more)
-                break;
-            r = submit(run, job, slot);
+                return 0;
+            continue;
+        }
+        if (job->between) {
+            r = send_on(run, job, first, &sent);
             if (r < 0)
                 return r;
-            used++;
         }
-        if (used == 0)
-            return 0;
 
         struct ordered_slot *slot = &run->slots[first];
 
@@ -216,7 +258,8 @@ static int run_on_pool(struct ordered *run, const struct ordered_job *job)
             r = submit(run, job, slot);
         } else {
             first = (first + 1) % run->window;
-            used--;
+            run->under_way--;
+            sent -= sent > 0;
         }
         if (r < 0)
             return r;
@@ -293,6 +336,11 @@ static int run_here(struct ordered *run, const struct ordered_job *job)
         double tasks_left = 0, part;
 
         r = job->work(slot->argument, slot->result);
+        if (r == 0 && job->between) {
+            r = job->between(job->context, slot);
+            if (r == 0)
+                r = job->work(slot->argument, slot->result);
+        }
         if (r < 0)
             return r;
         middle = crew_time_now();

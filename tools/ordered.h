@@ -22,7 +22,7 @@
 
 #include <stdalign.h>
 
-enum { ORDERED_ARGUMENT = 128, ORDERED_RESULT = 64 };
+enum { ORDERED_ARGUMENT = 192, ORDERED_RESULT = 64 };
 
 struct ordered_slot {
     alignas(16) unsigned char argument[ORDERED_ARGUMENT];
@@ -35,19 +35,25 @@ struct ordered_slot {
     enum crew_kind buffer_kind;
 };
 
-/* What 'take' answers when the same slot's task is to run once more, with a new argument. */
-enum { ORDERED_AGAIN = 1 };
+/* What 'take' answers when the same slot's task is to run once more, with a new argument; and what
+ * 'next' answers when there is no task yet, and it would have to wait for one. */
+enum { ORDERED_AGAIN = 1, ORDERED_LATER = 2 };
 
 struct ordered_job {
     void *context;
     size_t argument_size, result_size;
 
     /* Puts the next task's argument into the slot. 1: there is one; 0: no more; below 0: error.
-     * After -ENOMEM, which changes nothing, it may be asked again. */
+     * After -ENOMEM, which changes nothing, it may be asked again; so after ORDERED_LATER, which is for
+     * when other tasks are under way (ordered.under_way): then their results are taken first. */
     int (*next)(void *context, struct ordered_slot *slot);
 
     /* Does it, in whatever thread or process. 0, or an error. */
     int (*work)(const void *argument, void *result);
+
+    /* NULL, or called in order between two rounds of work on each task: what the tasks before have
+     * found goes from slot->result into this one's argument, and 'work' is called again. 0 or an error. */
+    int (*between)(void *context, struct ordered_slot *slot);
 
     /* Uses slot->result and slot->buffer. 0, ORDERED_AGAIN, or an error, which ends the run. */
     int (*take)(void *context, struct ordered_slot *slot);
@@ -67,6 +73,7 @@ struct ordered {
     crew_pool *pool;
     struct ordered_slot *slots;
     unsigned window;
+    unsigned under_way; /* tasks given to the pool and not taken yet */
     bool starved; /* 'next' found no memory while nothing was under way */
     struct crew_failure failure; /* of the task that ended the run, if one did */
     struct crew_pool_stats stats;
