@@ -165,9 +165,10 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
             printf(", before and after %ld system calls", r->calls);
     } else if (r->deaths) {
         printf("killed at each of %ld stores", r->stores);
-        if (r->deaths > 1)
-            printf(", and %u more time%s at each of %ld of the repair", r->deaths - 1,
-                   r->deaths > 2 ? "s" : "", r->repair);
+        if (r->closed)
+            printf(", and any number of times more at each of %ld of the repair", r->repair);
+        else if (r->deaths > 1)
+            printf(", and up to %u times more at each of %ld of the repair", r->deaths - 1, r->repair);
     } else {
         if (r->share < 1)
             printf("%.2g of the schedules", r->share);
@@ -175,7 +176,11 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
             printf("every schedule");
         printf(" of %u events in %ld accesses", c->events ? c->events : 3, r->stores);
     }
+    if (r->ways > 0)
+        printf(", %.3g sequences", r->ways);
     printf(": %ld states", r->states);
+    if (r->distinct)
+        printf(", %ld distinct", r->distinct);
     if (r->seconds > 0)
         printf(" (%.0f/s)", (double)fast / r->seconds);
     if (r->kills)

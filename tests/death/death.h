@@ -95,7 +95,10 @@ struct death_report {
     long stride;       /* every_instruction: twins were killed after each so many; 0: none      */
     long run_stride;   /* the same, of children that ran from the start                         */
     long calls;        /* system calls before and after which a child was killed                */
-    long states;       /* repaired and checked                                                  */
+    long states;       /* brought about                                                         */
+    long distinct;     /* of these, no two the same: each was repaired and checked              */
+    double ways;       /* every_store: in which up to so many deaths can follow each other      */
+    bool closed;       /* every_store: one more death leaves nothing new                        */
     long kills;        /* of these, left by a real SIGKILL                                      */
     unsigned deaths;   /* in a row, at most                                                     */
     double share;      /* together: of the schedules was run; 1: all                            */

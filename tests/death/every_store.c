@@ -6,6 +6,7 @@
 #include "death.h"
 #include "hooks.h"
 #include "image.h"
+#include "known.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -18,8 +19,9 @@
 #include <unistd.h>
 
 #define MOST_ACCESSES 1000000 /* more than that in one call is a hang */
-#define MOST_DEATHS 5
+#define MOST_DEATHS 8
 #define VERIFIED 40 /* states of a case after which image_verify() is asked */
+#define NONE UINT32_MAX
 
 enum how { RAN = 1, CRASHED, BLOCKED, ENDLESS, MISUSED };
 
@@ -28,51 +30,126 @@ static struct death_report *report;
 static struct death_end *ends; /* shared with the child that is killed */
 static jmp_buf out;
 static const char *misuse;
+static const char *phase;
 
-/* Where the deaths of this state happened, for the report. */
-static struct {
-    const void *code;
+/* A state that somebody left who died, and how it came to be: the shortest way. */
+static struct node {
+    size_t saved; /* its image */
+    uint32_t changes;
+    uint32_t parent;      /* whose repair died; NONE: the operation did                      */
+    uint32_t first, last; /* links to what deaths in its repair lead to                      */
+    struct death_end end;
+    const void *code; /* the store that was not done; NULL: it died after it returned       */
     size_t offset, bytes;
     long store;
-} deaths[MOST_DEATHS + 1];
-static unsigned depth;
-static const char *phase;
+} *nodes;
+static uint32_t node_count, node_room;
+static uint32_t *links; /* one for each death */
+static size_t link_count, link_room;
+static struct image_saved *saved;
+static size_t saved_count, saved_room;
+
+static uint32_t current; /* node, whose repair runs; NONE: the operation does     */
+static long ordinal;     /* of the store that is about to be done                  */
+static bool each;        /* a process could die before each store: note what is left */
+
+static void *grow(void *array, size_t size, size_t *room, size_t wanted)
+{
+    if (wanted <= *room)
+        return array;
+    while (*room < wanted)
+        *room = *room ? 2 * *room : 1024;
+    array = realloc(array, *room * size);
+    if (!array) {
+        perror("every store");
+        exit(1);
+    }
+    return array;
+}
 
 static void where(char *buf, size_t size)
 {
+    uint32_t way[MOST_DEATHS + 1];
+    unsigned depth = 0;
     int n = 0;
 
+    for (uint32_t i = current; i != NONE && depth <= MOST_DEATHS; i = nodes[i].parent)
+        way[depth++] = i;
     for (unsigned i = 0; i < depth && n >= 0 && (size_t)n < size; i++) {
+        const struct node *node = &nodes[way[depth - 1 - i]];
         char place[256];
 
-        if (!deaths[i].code) {
+        if (!node->code && node->store) {
+            n += snprintf(buf + n, size - (size_t)n, "killed by SIGKILL before store %ld",
+                          node->store);
+            continue;
+        }
+        if (!node->code) {
             n += snprintf(buf + n, size - (size_t)n, "%s%s", i ? ", then " : "died ",
                           i ? "once more after the repair" : "after it returned");
             continue;
         }
-        death_place(deaths[i].code, place, sizeof place);
+        death_place(node->code, place, sizeof place);
         n += snprintf(buf + n, size - (size_t)n,
                       "%s before store %ld%s (%s, %zu bytes at arena+%zu)",
-                      i ? ", then" : "killed", deaths[i].store, i ? " of the repair" : "", place,
-                      deaths[i].bytes, deaths[i].offset);
+                      i ? ", then" : "killed", node->store, i ? " of the repair" : "", place,
+                      node->bytes, node->offset);
     }
+}
+
+/* What follows is determined by the arena, by what the operation got, and by the whim of weak
+ * compare-and-swaps. Nothing else outlives a process. */
+static struct key key_now(uint64_t kind)
+{
+    const struct key image = image_key();
+    const uint64_t rest[] = { image.a, image.b, kind,
+                              (uint64_t)ends[0].how << 32 | (uint32_t)ends[0].result,
+                              hooks.weak_fails, 0 };
+
+    return key_of((struct key){ 0, 0 }, rest, sizeof rest);
+}
+
+enum { LEFT = 1, REPAIRED };
+
+/* Somebody dies here and now. */
+static void dies(const void *code)
+{
+    struct key key = key_now(LEFT);
+    size_t room = node_room;
+    uint32_t n;
+
+    report->states++;
+    if (!known_find(key, &n)) {
+        nodes = grow(nodes, sizeof *nodes, &room, (size_t)node_count + 1);
+        node_room = (uint32_t)room;
+        saved = grow(saved, sizeof *saved, &saved_room, saved_count + image_changes());
+        n = node_count++;
+        nodes[n] = (struct node){
+            .saved = saved_count, .parent = current, .end = ends[0], .code = code,
+            .store = code ? ordinal : 0, .offset = hooks.address - hooks.base, .bytes = hooks.bytes
+        };
+        nodes[n].changes = image_save(saved + saved_count);
+        saved_count += nodes[n].changes;
+        known_add(key, n);
+    }
+    links = grow(links, sizeof *links, &link_room, link_count + 1);
+    links[link_count++] = n;
 }
 
 static void reached(void)
 {
     if (hooks.accesses >= MOST_ACCESSES)
         longjmp(out, ENDLESS);
-    deaths[depth].code = hooks.code;
-    deaths[depth].offset = hooks.address - hooks.base;
-    deaths[depth].bytes = hooks.bytes;
-    deaths[depth].store = hooks.stop_store;
-    longjmp(out, CRASHED);
+    ordinal++;
+    if (each)
+        dies(hooks.code);
 }
 
 static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline,
                      uint32_t names)
 {
     (void)names;
+    hooks_settle();
     if (*word != expected)
         return true;
     if (deadline != INT64_MAX)
@@ -94,39 +171,50 @@ static void misused(const char *what)
     longjmp(out, MISUSED);
 }
 
-/* Runs one phase, which dies before its store 'stop'. */
-static enum how operate(long stop)
+/* Runs it to its end, and notes what a death before each of its stores leaves, and one after it. */
+static enum how operate(void)
 {
     volatile enum how how;
 
+    current = NONE;
+    ordinal = 0;
     ends[0] = (struct death_end){ .how = DEATH_KILLED };
-    hooks_arm(stop, MOST_ACCESSES, reached);
+    each = true;
+    hooks_arm(1, MOST_ACCESSES, reached);
     how = (enum how)_setjmp(out);
     if (how == 0) {
         int result = the_case->operation[0]();
 
+        hooks_settle();
         ends[0] = (struct death_end){ DEATH_RETURNED, result };
         how = RAN;
     }
     if (how == BLOCKED)
         ends[0].how = DEATH_BLOCKED;
     hooks_disarm();
+    each = false;
+    if (how == RAN || how == BLOCKED)
+        dies(NULL);
     return how;
 }
 
-static enum how repair(long stop)
+static enum how repair(bool noting)
 {
     volatile enum how how;
 
-    hooks_arm(stop, MOST_ACCESSES, reached);
+    ordinal = 0;
+    each = noting;
+    hooks_arm(noting ? 1 : HOOKS_NEVER, MOST_ACCESSES, reached);
     how = (enum how)_setjmp(out);
     if (how == 0) {
         the_case->recover(1);
+        hooks_settle();
         how = RAN;
     }
     if (how == RAN && hooks.stores > report->repair)
         report->repair = hooks.stores;
     hooks_disarm();
+    each = false;
     return how;
 }
 
@@ -156,38 +244,32 @@ static const char *examine(void)
                       : failure(how, "hang: the check sleeps for ever", "hang: the check never ends");
 }
 
-/* Somebody died; the arena is what was left. */
-static void aftermath(unsigned more)
+/* Somebody died; the arena is what was left. Notes what deaths in the repair leave. */
+static void aftermath(bool noting)
 {
+    const char *verdict;
+    struct key key;
+    uint32_t n;
     enum how how;
 
-    if (more > 0)
-        image_push();
     phase = "repair";
-    how = repair(HOOKS_NEVER);
-    phase = "check";
-    report->states++;
-    death_note(report,
-               how == RAN ? examine()
-                          : failure(how, "hang: the repair sleeps for ever",
-                                    "hang: the repair never ends"),
-               where);
-    if (more == 0)
+    how = repair(noting);
+    if (how != RAN) {
+        death_note(report,
+                   failure(how, "hang: the repair sleeps for ever", "hang: the repair never ends"),
+                   where);
         return;
-    for (long m = 1;; m++) {
-        image_restore();
-        phase = "repair";
-        deaths[depth].code = NULL;
-        how = repair(m);
-        if (how != CRASHED && how != RAN)
-            break; /* noted above */
-        depth++;
-        aftermath(more - 1);
-        depth--;
-        if (how == RAN)
-            break;
     }
-    image_pop();
+    if (noting)
+        dies(NULL);
+    key = key_now(REPAIRED);
+    if (noting && known_find(key, &n))
+        return;
+    phase = "check";
+    verdict = examine();
+    if (!verdict)
+        known_add(key, 0);
+    death_note(report, verdict, where);
 }
 
 /* The arena as setup() makes it, as the top image. */
@@ -200,38 +282,104 @@ static void begin(void)
     image_push();
 }
 
-static void every_store(unsigned more)
+static double verifying; /* seconds */
+
+static void verify(void)
 {
+    double start = death_cpu();
+    const char *why = image_verify();
+
+    verifying += death_cpu() - start;
+    if (!why)
+        return;
+    fprintf(stderr, "%s: %s\n", the_case->name, why);
+    exit(1);
+}
+
+/* Repairs and checks the states from 'from' on that are there now. */
+static void repair_all(uint32_t from)
+{
+    const uint32_t to = node_count;
+
+    for (uint32_t i = from; i < to; i++) {
+        current = i;
+        ends[0] = nodes[i].end;
+        image_load(saved + nodes[i].saved, nodes[i].changes);
+        image_push();
+        nodes[i].first = (uint32_t)link_count;
+        aftermath(true);
+        nodes[i].last = (uint32_t)link_count;
+        image_pop();
+        if (i < VERIFIED)
+            verify();
+    }
+}
+
+/* In how many ways up to 'most' deaths can follow each other. */
+static double ways(size_t roots, unsigned most)
+{
+    double *now = calloc(node_count + 1, sizeof *now), *next = calloc(node_count + 1, sizeof *next);
+    double sum = 0;
+
+    if (!now || !next) {
+        perror("every store");
+        exit(1);
+    }
+    for (uint32_t i = 0; i < node_count; i++)
+        now[i] = 1;
+    for (unsigned d = 1; d < most; d++) {
+        double *swap = now;
+
+        for (uint32_t i = 0; i < node_count; i++) {
+            next[i] = 1;
+            for (uint32_t l = nodes[i].first; l < nodes[i].last; l++)
+                next[i] += now[links[l]];
+        }
+        now = next;
+        next = swap;
+    }
+    for (size_t l = 0; l < roots; l++)
+        sum += now[links[l]];
+    free(now);
+    free(next);
+    return sum;
+}
+
+/* The states that one death leaves, then those that one more leaves in their repair, and so on: each
+ * once, whatever the ways that lead to it. */
+static void every_store(long most)
+{
+    unsigned deaths = 0;
+    uint32_t done = 0;
+    size_t roots;
     enum how how;
 
-    for (long k = 1;; k++) {
-        phase = "operation";
-        depth = 0;
-        deaths[0].code = NULL;
-        how = operate(k);
-        if (how == ENDLESS || how == MISUSED) {
-            report->states++;
-            death_note(report, failure(how, "", "hang: the operation never ends"), where);
-        } else {
-            depth = 1;
-            aftermath(more);
-        }
-        if (how == RAN && report->stores == 0)
-            report->stores = k - 1;
-        else if (how == BLOCKED)
-            report->stores = k - 1;
-        image_restore();
-        if (report->states < VERIFIED) {
-            const char *why = image_verify();
-
-            if (why) {
-                fprintf(stderr, "%s: %s\n", the_case->name, why);
-                exit(1);
-            }
-        }
-        if (how != CRASHED)
-            return;
+    node_count = 0;
+    saved_count = link_count = 0;
+    phase = "operation";
+    how = operate();
+    if (how == ENDLESS || how == MISUSED) {
+        report->states++;
+        death_note(report, failure(how, "", "hang: the operation never ends"), where);
     }
+    if (!hooks.weak_fails)
+        report->stores = (long)link_count - (how == RAN || how == BLOCKED);
+    roots = link_count;
+    image_restore();
+    verify();
+    while (done < node_count && deaths < MOST_DEATHS &&
+           (deaths == 0 || report->states + (long)(node_count - done) * (report->repair + 1) <= most)) {
+        uint32_t known = node_count;
+
+        repair_all(done);
+        done = known;
+        deaths++;
+    }
+    report->distinct += done;
+    report->ways += ways(roots, deaths);
+    if (deaths > report->deaths)
+        report->deaths = deaths;
+    report->closed = done == node_count;
 }
 
 static void reached_for_good(void)
@@ -242,8 +390,9 @@ static void reached_for_good(void)
 /* The same with a process and the kernel instead of longjmp(). */
 static void every_store_killed(long most)
 {
-    for (long k = 1; k <= report->stores + 1 && k <= most; k++) {
+    for (long k = 1; k <= report->stores + 1 && k <= most && node_count > 0; k++) {
         pid_t pid = fork();
+        uint32_t n;
         int status;
 
         if (pid < 0) {
@@ -257,6 +406,7 @@ static void every_store_killed(long most)
             if (_setjmp(out) == 0) {
                 int result = the_case->operation[0]();
 
+                hooks_settle();
                 ends[0] = (struct death_end){ DEATH_RETURNED, result };
             } else {
                 ends[0].how = DEATH_BLOCKED;
@@ -264,12 +414,15 @@ static void every_store_killed(long most)
             reached_for_good();
         }
         waitpid(pid, &status, 0);
-        depth = 1;
-        deaths[0].code = NULL;
+        report->states++;
         report->kills++;
+        current = 0;
+        nodes[0] = (struct node){ .parent = NONE, .store = k };
+        if (!known_off() && !known_find(key_now(LEFT), &n))
+            death_note(report, "SIGKILL left what the hooks did not show", where);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
             death_note(report, "the child did not end by SIGKILL", where);
-        aftermath(0);
+        aftermath(false);
         image_restore();
     }
 }
@@ -289,7 +442,6 @@ static void crashed(int sig)
 long death_every_store(const struct death_case *c, struct death_report *r)
 {
     const long most = death_setting("CREW_DEATH_STATES", 300000);
-    long states = 1;
     double start;
 
     memset(r, 0, sizeof *r);
@@ -308,24 +460,15 @@ long death_every_store(const struct death_case *c, struct death_report *r)
     memset(ends, 0, 4096);
     death_kernel = (struct death_kernel){ .wait = wait_for, .wake = wake, .misuse = misused };
     death_open();
+    known_begin();
     begin();
-    every_store(0); /* to learn the sizes */
-
-    /* As many deaths in a row as give 'most' states. */
-    states = r->stores + 1;
-    r->deaths = 1;
-    while (r->deaths < MOST_DEATHS && states * (r->repair + 2) <= most) {
-        states *= r->repair + 2;
-        r->deaths++;
-    }
-    r->states = 0;
-    r->hang = r->lost = r->twice = r->broken = 0;
+    verifying = 0;
     start = death_cpu();
-    every_store(r->deaths - 1);
+    every_store(most);
     hooks.weak_fails = true;
-    every_store(r->deaths > 1 ? 1 : 0);
+    every_store(most);
     hooks.weak_fails = false;
-    r->seconds = death_cpu() - start;
+    r->seconds = death_cpu() - start - verifying;
 
     start = death_clock();
     every_store_killed(death_setting("CREW_DEATH_KILLS", 1000));

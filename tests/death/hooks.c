@@ -8,12 +8,13 @@
 struct hooks hooks = { .stop_access = HOOKS_NEVER, .stop_store = HOOKS_NEVER };
 
 /* A crash inside one wide store. The hook runs before the store, so the store is let happen, and at
- * the next hook the words that should not have been reached get back what they held. */
+ * the next access the words that should not have been reached get back what they held. */
 static struct {
     bool pending;
+    long stop_access; /* meanwhile 0 in 'hooks', so that nothing must ask for 'pending' */
     unsigned char *at;
-    size_t size;
-    unsigned char was[4096];
+    size_t size, first; /* bytes, of which 'first' were stored at the first crash */
+    unsigned char was[4096], is[4096];
 } tear;
 
 #define CALLER __builtin_return_address(0)
@@ -40,10 +41,8 @@ void hooks_disarm(void)
     hooks.stop_store = hooks.stop_access = HOOKS_NEVER;
 }
 
-static always_inline void mark(uintptr_t p, size_t size)
+static __attribute__((noinline)) void mark_chunks(size_t first, size_t last)
 {
-    size_t first = (p - hooks.base) / HOOKS_CHUNK;
-    size_t last = (p - hooks.base + size - 1) / HOOKS_CHUNK;
     struct hooks_dirty *d = hooks.dirty;
 
     for (size_t c = first; d && c <= last; c++) {
@@ -54,13 +53,22 @@ static always_inline void mark(uintptr_t p, size_t size)
     }
 }
 
+static always_inline void mark(uintptr_t p, size_t size)
+{
+    size_t first = (p - hooks.base) / HOOKS_CHUNK;
+    size_t last = (p - hooks.base + size - 1) / HOOKS_CHUNK;
+
+    if (__builtin_expect(first != last || !hooks.dirty || !hooks.dirty->flag[first], 0))
+        mark_chunks(first, last);
+}
+
 void hooks_touch(const void *p, size_t size)
 {
     if (inside(p) && size > 0)
         mark((uintptr_t)p, size);
 }
 
-static __attribute__((noinline)) void reach(const void *code, uintptr_t p, size_t size, bool store)
+static void show(const void *code, uintptr_t p, size_t size, bool store)
 {
     hooks.code = code;
     hooks.address = p;
@@ -69,30 +77,49 @@ static __attribute__((noinline)) void reach(const void *code, uintptr_t p, size_
     hooks.reached();
 }
 
-static __attribute__((noinline)) void torn(void)
+static void torn(void)
 {
+    const void *code = hooks.code;
+
     tear.pending = false;
-    __real_memcpy(tear.at, tear.was, tear.size);
-    reach(hooks.code, hooks.address, hooks.bytes, true);
+    hooks.stop_access = tear.stop_access;
+    __real_memcpy(tear.is, tear.at, tear.size);
+    __real_memcpy(tear.at + tear.first, tear.was + tear.first, tear.size - tear.first);
+    for (size_t i = tear.first; i < tear.size; i += 8) {
+        size_t left = tear.size - i;
+
+        show(code, (uintptr_t)tear.at + i, left, true);
+        __real_memcpy(tear.at + i, tear.is + i, left < 8 ? left : 8);
+    }
 }
 
-static always_inline void settle(void)
+void hooks_settle(void)
 {
-    if (__builtin_expect(tear.pending, 0))
+    if (tear.pending)
         torn();
+}
+
+static __attribute__((noinline)) void reach(const void *code, uintptr_t p, size_t size, bool store)
+{
+    if (tear.pending) {
+        torn();
+        if (hooks.accesses < hooks.stop_access && (!store || hooks.stores < hooks.stop_store))
+            return;
+    }
+    show(code, p, size, store);
+    if (store)
+        mark(p, size); /* in the books of now: meanwhile others may have run */
 }
 
 static always_inline void load(const volatile void *p, const void *code)
 {
-    settle();
-    if (inside(p) && ++hooks.accesses >= hooks.stop_access)
+    if (inside(p) && __builtin_expect(++hooks.accesses >= hooks.stop_access, 0))
         reach(code, (uintptr_t)p, 0, false);
 }
 
 /* 'size' is at most 8, or the store can't tear. */
 static always_inline void store(const volatile void *p, size_t size, const void *code)
 {
-    settle();
     if (!inside(p))
         return;
     mark((uintptr_t)p, size);
@@ -108,26 +135,24 @@ static __attribute__((noinline)) void wide_store(const volatile void *p, size_t 
     long words = (long)((size + 7) / 8);
     long before;
 
-    settle();
     if (!inside(p) || size == 0)
         return;
+    hooks_settle();
     mark((uintptr_t)p, size);
-    before = hooks.stores;
-    hooks.stores += words;
+    before = hooks.stores++;
     hooks.accesses++;
-    if (hooks.stores < hooks.stop_store && hooks.accesses < hooks.stop_access)
-        return;
-    if (hooks.accesses >= hooks.stop_access || before + 1 >= hooks.stop_store ||
-        size > sizeof tear.was) {
+    if (hooks.stores >= hooks.stop_store || hooks.accesses >= hooks.stop_access)
         reach(code, (uintptr_t)p, size, true);
+    hooks.stores = before + words;
+    if (words == 1 || hooks.stores < hooks.stop_store || size > sizeof tear.was)
         return;
-    }
-    tear.at = (unsigned char *)p + 8 * (size_t)(hooks.stop_store - before - 1);
-    tear.size = size - (size_t)(tear.at - (unsigned char *)p);
-    __real_memcpy(tear.was, tear.at, tear.size);
+    tear.at = (unsigned char *)p;
+    tear.size = size;
+    tear.first = hooks.stop_store <= before + 1 ? 8 : 8 * (size_t)(hooks.stop_store - before - 1);
+    __real_memcpy(tear.was, tear.at, size);
     hooks.code = code;
-    hooks.address = (uintptr_t)tear.at;
-    hooks.bytes = tear.size;
+    tear.stop_access = hooks.stop_access;
+    hooks.stop_access = 0;
     tear.pending = true;
 }
 
@@ -137,12 +162,8 @@ void __tsan_init(void) {}
 void __tsan_func_entry(void *caller)
 {
     (void)caller;
-    settle();
 }
-void __tsan_func_exit(void)
-{
-    settle();
-}
+void __tsan_func_exit(void) {}
 
 #define PLAIN(name, n)                                                                        \
     void __tsan_##name##read##n(void *p) { load(p, CALLER); }                                 \
@@ -190,7 +211,6 @@ void __tsan_vptr_update(void **p, void *value)
 void __tsan_atomic_thread_fence(int order)
 {
     (void)order;
-    settle();
 }
 void __tsan_atomic_signal_fence(int order)
 {

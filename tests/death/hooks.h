@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define HOOKS_NEVER LONG_MAX
-#define HOOKS_CHUNK 256 /* bytes; what was written to is kept by chunks */
+#define HOOKS_CHUNK 64 /* bytes; what was written to is kept by chunks */
 
 /* Chunks of the window that were written to. */
 struct hooks_dirty {
@@ -32,10 +32,11 @@ struct hooks {
     uintptr_t base; /* the window; size 0: nothing is counted */
     size_t size;
 
-    long accesses;  /* loads and stores since hooks_arm()                              */
-    long stores;    /* of these, what may change memory: a compare-and-swap that fails */
-                    /* is not one                                                      */
-    long stop_access, stop_store; /* 'reached' is called before these                  */
+    /* Counters and limits in turn: the compiler must not make one vector of two counters. */
+    long accesses;    /* loads and stores since hooks_arm()                                 */
+    long stop_access; /* 'reached' is called before these                                   */
+    long stores;      /* of the accesses, what may change memory: a compare-and-swap that   */
+    long stop_store;  /* fails is not one                                                   */
     void (*reached)(void);
 
     /* the access that 'reached' is called for */
@@ -58,6 +59,11 @@ void hooks_arm(long stop_store, long stop_access, void (*reached)(void));
 
 /* Goes on marking what is written, but stops nowhere. */
 void hooks_disarm(void);
+
+/* A store of more than 8 bytes is known to the hooks before it happens. What can be left of one that
+ * was torn is shown to 'reached' at the next access, or here: after the operation returned, and where
+ * it waits. */
+void hooks_settle(void);
 
 /* What 'p' points to is about to be changed by code that has no hooks, such as libc. */
 void hooks_touch(const void *p, size_t size);

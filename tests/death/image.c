@@ -20,6 +20,9 @@ static struct level {
     unsigned char *has;        /* a flag a chunk                               */
     struct hooks_dirty *dirty; /* where the arena may differ from this level,  */
                                /* and is not the next level's to put right     */
+    struct key key;            /* of the image                                 */
+    struct key *chunk_key;     /* of a chunk that it has, where ...            */
+    unsigned char *keyed;      /* ... this flag is set                         */
 } level[IMAGE_LEVELS];
 static unsigned top;
 static size_t size;
@@ -46,14 +49,21 @@ static void prepare(struct level *l)
     l->dirty = map(sizeof *l->dirty);
     l->dirty->flag = map(CHUNKS);
     l->dirty->list = map(CHUNKS * sizeof *l->dirty->list);
+    l->chunk_key = map(CHUNKS * sizeof *l->chunk_key);
+    l->keyed = map(CHUNKS);
 }
 
-/* What level 't' holds at chunk 'c'. */
-static const char *source(unsigned t, uint32_t c)
+/* The level whose bytes count for level 't' at chunk 'c'. */
+static struct level *level_of(unsigned t, uint32_t c)
 {
     while (t > 0 && !level[t].has[c])
         t--;
-    return level[t].bytes + (size_t)c * HOOKS_CHUNK;
+    return &level[t];
+}
+
+static const char *source(unsigned t, uint32_t c)
+{
+    return level_of(t, c)->bytes + (size_t)c * HOOKS_CHUNK;
 }
 
 static void forget(struct hooks_dirty *d)
@@ -76,9 +86,80 @@ void image_restore(void)
     d->count = 0;
 }
 
+static struct key chunk_key(uint32_t c, const char *bytes)
+{
+    return key_of((struct key){ c, ~(uint64_t)c }, bytes, HOOKS_CHUNK);
+}
+
+/* A sum, so that it does not matter when a chunk was changed, and one that was changed back to what
+ * it was counts for nothing. */
+struct key image_key(void)
+{
+    const struct hooks_dirty *d = level[top].dirty;
+    struct key sum = level[top].key;
+
+    for (uint32_t i = 0; i < d->count; i++) {
+        uint32_t c = d->list[i];
+        const char *is = death_arena + (size_t)c * HOOKS_CHUNK;
+        struct level *l = level_of(top, c);
+        struct key before, after;
+
+        if (!l->keyed[c]) {
+            l->chunk_key[c] = chunk_key(c, l->bytes + (size_t)c * HOOKS_CHUNK);
+            l->keyed[c] = 1;
+        }
+        before = l->chunk_key[c];
+        after = chunk_key(c, is);
+        sum.a += after.a - before.a;
+        sum.b += after.b - before.b;
+    }
+    return sum;
+}
+
+uint32_t image_changes(void)
+{
+    uint32_t n = 0;
+
+    for (unsigned t = 1; t <= top; t++)
+        n += level[t].dirty->count;
+    return n;
+}
+
+uint32_t image_save(struct image_saved *to)
+{
+    uint32_t n = 0;
+
+    for (unsigned t = 1; t <= top; t++) {
+        const struct hooks_dirty *d = level[t].dirty;
+
+        for (uint32_t i = 0; i < d->count; i++) {
+            uint32_t c = d->list[i];
+            const char *is = death_arena + (size_t)c * HOOKS_CHUNK;
+
+            if (memcmp(source(1, c), is, HOOKS_CHUNK) == 0)
+                continue;
+            to[n].chunk = c;
+            __real_memcpy(to[n++].bytes, is, HOOKS_CHUNK);
+        }
+    }
+    return n;
+}
+
+void image_load(const struct image_saved *from, uint32_t count)
+{
+    image_restore();
+    for (uint32_t i = 0; i < count; i++) {
+        char *at = death_arena + (size_t)from[i].chunk * HOOKS_CHUNK;
+
+        hooks_touch(at, HOOKS_CHUNK);
+        __real_memcpy(at, from[i].bytes, HOOKS_CHUNK);
+    }
+}
+
 void image_push(void)
 {
     struct hooks_dirty *d = level[top].dirty;
+    struct key key = image_key();
 
     if (top + 1 >= IMAGE_LEVELS) {
         fprintf(stderr, "image: too many levels\n");
@@ -91,12 +172,14 @@ void image_push(void)
         __real_memcpy(level[top + 1].bytes + (size_t)c * HOOKS_CHUNK,
                       death_arena + (size_t)c * HOOKS_CHUNK, HOOKS_CHUNK);
         level[top + 1].has[c] = 1;
+        level[top + 1].keyed[c] = 0;
     }
     top++;
+    level[top].key = key;
     hooks.dirty = level[top].dirty;
 }
 
-void image_pop(void)
+void image_drop(void)
 {
     struct hooks_dirty *d;
 
@@ -105,8 +188,13 @@ void image_pop(void)
     d = level[top].dirty;
     for (uint32_t i = 0; i < d->count; i++)
         level[top + 1].has[d->list[i]] = 0;
-    image_restore();
     hooks.dirty = d;
+}
+
+void image_pop(void)
+{
+    image_drop();
+    image_restore();
 }
 
 void image_open(size_t bytes)

@@ -2,6 +2,7 @@
  * and to wake is the engine's business (death.h); all else that is called here either has nothing
  * to do, or should not be reached. */
 #include "death.h"
+#include "known.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ crew_time crew_time_now(void)
 
 crew_time crew_in_ms(int64_t milliseconds)
 {
+    known_timed();
     return milliseconds <= 0 ? CREW_NOW : crew_time_now() + milliseconds * 1000000;
 }
 

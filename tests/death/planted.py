@@ -74,10 +74,10 @@ BUGS = [
      'else if (word_kind(word) == TRANSIT) {', 'else if (word_kind(word) == KINDS) {',
      'alloc: large'),
     ('who rings looks for sleepers before it counts', 'pool/gate.c',
-     '    atomic_fetch_add(&gate->event, 1);\n'
-     '    if ((wake == 1 && searchers(gate) > 0) || !anybody_sleeps(gate))\n',
-     '    bool asleep = anybody_sleeps(gate);\n\n    atomic_fetch_add(&gate->event, 1);\n'
-     '    if ((wake == 1 && searchers(gate) > 0) || !asleep)\n',
+     '    unsigned worker;\n\n    atomic_fetch_add(&gate->event, 1);\n'
+     '    if ((wake == 1 && searchers(gate) > 0) || (worker = sleeper(gate)) == GATE_WORKERS)\n',
+     '    unsigned worker = sleeper(gate);\n\n    atomic_fetch_add(&gate->event, 1);\n'
+     '    if ((wake == 1 && searchers(gate) > 0) || worker == GATE_WORKERS)\n',
      'worker: two tasks'),
     ('the dead leave their bits in the gate, and nobody is woken', 'pool/gate.c',
      '    gate_ring(gate, GATE_ALL);\n', '',

@@ -37,6 +37,7 @@
 #define MOST_STEPS 4000  /* events happen in the first so many accesses */
 #define CLEAN 3072       /* bytes of a stack that are zero when a process begins */
 #define MOST_CUTS 64
+#define CUT 64 /* accesses between two of them, at least: to look one up costs as much */
 #define SLICE 2000       /* a process that takes more accesses spins: others run for a while */
 #define MOST_ACCESSES 200000
 
@@ -55,6 +56,8 @@ static struct actor {
     uint32_t names; /* under these    */
     int64_t deadline;
     bool woken;
+    bool keyed; /* 'key' is that of its stack: it did not run since */
+    struct key key;
 } actors[ACTORS];
 
 static void *scheduler;
@@ -92,8 +95,8 @@ static struct cut {
     long accesses;
 } cuts[MOST_CUTS];
 static unsigned cut_count;
+static long last_cut;
 static bool recognised;
-static bool timed; /* somebody has a deadline, and the time is not in the keys */
 
 /* -- coroutines --------------------------------------------------------------------------------- */
 
@@ -167,6 +170,7 @@ static void ready(unsigned a)
 {
     actors[a].state = READY;
     actors[a].woken = false;
+    actors[a].keyed = false;
     memset((char *)actors[a].stack + STACK - CLEAN, 0, CLEAN);
     actors[a].context = fresh((char *)actors[a].stack + STACK, entry);
 }
@@ -233,8 +237,6 @@ static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t d
             return false;
         longjmp(out, 2);
     }
-    if (deadline != INT64_MAX)
-        timed = true;
     a->state = ASLEEP;
     a->woken = false;
     a->word = (uintptr_t)word;
@@ -334,11 +336,24 @@ static unsigned next_ready(unsigned after)
     return first;
 }
 
+static bool goes_on(const struct actor *a)
+{
+    return a->state == READY || a->state == ASLEEP;
+}
+
+static struct key stack_key(struct actor *a)
+{
+    if (!a->keyed) {
+        a->key = key_of((struct key){ 0, 0 }, a->context,
+                        (size_t)((char *)a->stack + STACK - (char *)a->context));
+        a->keyed = true;
+    }
+    return a->key;
+}
+
 static struct key key_now(void)
 {
-    const struct key image = image_key();
-    struct key key = image;
-    uint64_t rest[4 * ACTORS + 4];
+    uint64_t rest[7 * ACTORS + 4];
     unsigned n = 0;
 
     rest[n++] = current;
@@ -346,18 +361,19 @@ static struct key key_now(void)
     rest[n++] = repaired;
     rest[n++] = repairing;
     for (unsigned i = 0; i < ACTORS; i++) {
-        const struct actor *a = &actors[i];
-        bool goes_on = a->state == READY || a->state == ASLEEP;
+        struct actor *a = &actors[i];
+        bool alive = goes_on(a);
+        struct key stack = alive ? stack_key(a) : (struct key){ 0, 0 };
 
         rest[n++] = (uint64_t)a->state << 32 | (a->state == RETURNED ? (uint32_t)a->result : 0);
-        rest[n++] = goes_on ? (uintptr_t)a->context : 0;
+        rest[n++] = alive ? (uintptr_t)a->context : 0;
         rest[n++] = a->state == ASLEEP ? a->word : 0;
-        rest[n++] = goes_on && a->woken;
-        if (goes_on)
-            key = key_of(key, a->context,
-                         (size_t)((char *)a->stack + STACK - (char *)a->context));
+        rest[n++] = a->state == ASLEEP ? a->names : 0;
+        rest[n++] = alive && a->woken;
+        rest[n++] = stack.a;
+        rest[n++] = stack.b;
     }
-    return key_of(key, rest, sizeof rest);
+    return key_of(image_key(), rest, sizeof rest);
 }
 
 /* No event is to come, so all depends on where things stand. True: that is known. */
@@ -366,8 +382,9 @@ static bool recognise(void)
     struct cut *cut = &cuts[cut_count];
     uint32_t rest;
 
-    if (timed || cut_count == MOST_CUTS)
+    if (cut_count == MOST_CUTS || (current != ACTORS && hooks.accesses - last_cut < CUT))
         return false;
+    last_cut = hooks.accesses;
     cut->key = key_now();
     cut->accesses = hooks.accesses;
     if (known_find(cut->key, &rest)) {
@@ -381,7 +398,7 @@ static bool recognise(void)
 
 static void remember(long accesses)
 {
-    for (unsigned i = 0; i < cut_count && !timed; i++)
+    for (unsigned i = 0; i < cut_count; i++)
         known_add(cuts[i].key, (uint32_t)(accesses - cuts[i].accesses));
 }
 
@@ -394,10 +411,12 @@ static const char *go_on(void)
 
     recognised = false;
     cut_count = 0;
+    last_cut = hooks.accesses;
     while (current != ACTORS) {
         slice_end = hooks.accesses + SLICE;
 resume:
         stop_at_next();
+        actors[current].keyed = false;
         death_switch(&scheduler, actors[current].context);
         switch (reason) {
         case ENDED:
@@ -523,11 +542,14 @@ static void explore(unsigned events_more)
 
 static void keep(struct moment *m)
 {
+    for (unsigned a = 0; a < ACTORS; a++)
+        if (goes_on(&actors[a]))
+            stack_key(&actors[a]);
     memcpy(m->actors, actors, sizeof actors);
     for (unsigned a = 0; a < ACTORS; a++) {
         size_t at = (size_t)((char *)actors[a].context - (char *)actors[a].stack);
 
-        if (actors[a].state == READY || actors[a].state == ASLEEP)
+        if (goes_on(&actors[a]))
             memcpy(m->stack[a] + at, actors[a].context, STACK - at);
     }
     m->current = current;
@@ -544,7 +566,7 @@ static void go_back(const struct moment *m)
     for (unsigned a = 0; a < ACTORS; a++) {
         size_t at = (size_t)((char *)actors[a].context - (char *)actors[a].stack);
 
-        if (actors[a].state == READY || actors[a].state == ASLEEP)
+        if (goes_on(&actors[a]))
             memcpy(actors[a].context, m->stack[a] + at, STACK - at);
     }
     current = m->current;
@@ -685,10 +707,9 @@ long death_together(const struct death_case *c, struct death_report *r)
     death_open();
     image_open(c->size);
     hooks_disarm();
+    known_begin();
     c->setup();
     image_push();
-    known_begin();
-    timed = false;
     start = death_cpu();
     explore_all(c->events ? c->events : 3);
     r->seconds = death_cpu() - start;
