@@ -31,11 +31,4 @@ char *primes_pack(char *out, const uint64_t *primes, size_t count, uint64_t *las
 /* Up to 'most' of them back, from *at, which moves on, to 'end'. How many. */
 size_t primes_unpack(const char **at, const char *end, uint64_t *primes, size_t most, uint64_t *last);
 
-/* A checksum of bytes that tells their order; about as fast as reading them. */
-uint64_t primes_hash(const void *data, size_t size);
-
-/* The checksum of two parts, one behind the other, of which the first has 'hash'. Not the same as
- * primes_hash() of both at once: parts must be cut alike to be compared. */
-uint64_t primes_hash_join(uint64_t hash, uint64_t next, uint64_t size);
-
 #endif

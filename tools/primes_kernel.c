@@ -1,6 +1,8 @@
 /* primes_kernel.c - libprimesieve's iterator, read in blocks, straight into the formatter. */
 #include "primes_kernel.h"
 
+#include "checksum.h"
+
 #include <errno.h>
 #include <math.h>
 #include <primesieve.h>
@@ -121,7 +123,7 @@ static int list(struct sieve *s, const struct primes_chunk *chunk, struct primes
     s->next = piece->next ? piece->next : chunk->high + 1;
     piece->bytes = (uint64_t)(out - chunk->buffer);
     if (chunk->hash)
-        piece->hash = primes_hash(chunk->buffer, piece->bytes);
+        piece->hash = checksum(chunk->buffer, piece->bytes);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* primes_run.c - cuts a range into tasks for ordered.h, and puts their answers together. */
 #include "primes_run.h"
 
+#include "checksum.h"
 #include "primes_parts.h"
 #include "say.h"
 
@@ -119,7 +120,7 @@ static int take_text(struct run *run, const char *text, uint64_t size, uint64_t 
 {
     run->sum->bytes += size;
     if (run->work->hash)
-        run->sum->hash = primes_hash_join(run->sum->hash, hash, size);
+        run->sum->hash = checksum_join(run->sum->hash, hash, size);
     return put(run, text, size);
 }
 
@@ -127,7 +128,7 @@ static int take_part(void *context, const char *text, size_t size)
 {
     struct run *run = context;
 
-    return take_text(run, text, size, run->work->hash ? primes_hash(text, size) : 0);
+    return take_text(run, text, size, run->work->hash ? checksum(text, size) : 0);
 }
 
 static double part_done(const struct run *run)
