@@ -6,7 +6,7 @@
  *
  *   every_store        the code is compiled with hooks (hooks.h). The process dies before each of
  *                      its stores; the repair runs, dies itself before each of its own stores, and
- *                      runs again, and again. Millions of states a second, no process is started.
+ *                      runs again, and again. A million states a second, no process is started.
  *                      Then once more with fork() and a real SIGKILL at each store.
  *   together           two or three processes at once, as coroutines: every schedule with up to
  *                      'events' switches and deaths, also in the middle of the repair.
@@ -97,7 +97,7 @@ struct death_report {
     long calls;        /* system calls before and after which a child was killed                */
     long states;       /* brought about                                                         */
     long distinct;     /* of these, no two the same: each was repaired and checked              */
-    double ways;       /* every_store: in which up to so many deaths can follow each other      */
+    double ways;       /* every_store: in which up to 'deaths', or 8, can follow each other     */
     bool closed;       /* every_store: one more death leaves nothing new                        */
     long kills;        /* of these, left by a real SIGKILL                                      */
     unsigned deaths;   /* in a row, at most                                                     */

@@ -1,7 +1,11 @@
 /* every_store.c - a process dies before each of its stores; so does each that repairs after it.
  *
  * See death.h. The library and the case are compiled with hooks, so a store is known before it
- * happens, and longjmp() out of it leaves the arena as SIGKILL there would leave it. */
+ * happens, and the arena there and then is what SIGKILL would leave: it is kept, and the process goes
+ * on to its next store. Then each that was kept is repaired and checked, and what the repair would
+ * leave at each of its own stores is kept in turn. A state that was there before is not kept again.
+ *
+ * A process is also killed for good at each store, to see that this leaves the same. */
 #define _GNU_SOURCE
 #include "death.h"
 #include "hooks.h"
@@ -376,10 +380,10 @@ static void every_store(long most)
         deaths++;
     }
     report->distinct += done;
-    report->ways += ways(roots, deaths);
     if (deaths > report->deaths)
         report->deaths = deaths;
     report->closed = done == node_count;
+    report->ways += ways(roots, report->closed ? MOST_DEATHS : deaths);
 }
 
 static void reached_for_good(void)
