@@ -26,6 +26,8 @@ int audio_open(struct audio_in **in, int fd, const char *name, struct audio_form
 /* Up to 'frames' of all channels, interleaved. How many; 0 at the end; or an error. */
 int64_t audio_read_f64(struct audio_in *in, double *samples, uint64_t frames);
 int64_t audio_read_f32(struct audio_in *in, float *samples, uint64_t frames);
+/* After -EINVAL: what was wrong. */
+const char *audio_why(const struct audio_in *in);
 void audio_close(struct audio_in *in);
 
 /* True if libsndfile knows the ending of this name ("x.wav", "x.flac"). */

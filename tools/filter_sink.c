@@ -1,0 +1,247 @@
+/* filter_sink.c - shapes of output; see filter_sink.h. */
+#include "filter_sink.h"
+
+#include "decimal.h"
+#include "npy.h"
+#include "temporary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- in workers --------------------------------------------------------------------------- */
+
+static size_t width(const struct sink *sink)
+{
+    return sink->single ? sizeof(float) : sizeof(double);
+}
+
+static bool binary(const struct sink *sink)
+{
+    return sink->shape == SINK_NPY || sink->shape == SINK_RAW || sink->shape == SINK_AUDIO;
+}
+
+size_t sink_room(const struct sink *sink, size_t rows)
+{
+    if (binary(sink))
+        return rows * sink->channels * width(sink);
+    return rows * (sink->channels * (size_t)DECIMAL_MOST + 4);
+}
+
+static size_t interleave(const struct sink *sink, const char *mean, size_t stride, size_t rows, char *out)
+{
+    const unsigned channels = sink->channels;
+
+    if (channels == 1) {
+        if (out != mean)
+            memcpy(out, mean, rows * width(sink));
+    } else if (sink->single) {
+        for (unsigned c = 0; c < channels; c++) {
+            const float *from = (const float *)(mean + c * stride);
+
+            for (size_t i = 0; i < rows; i++)
+                memcpy(out + (i * channels + c) * sizeof(float), &from[i], sizeof(float));
+        }
+    } else {
+        for (unsigned c = 0; c < channels; c++) {
+            const double *from = (const double *)(mean + c * stride);
+
+            for (size_t i = 0; i < rows; i++)
+                memcpy(out + (i * channels + c) * sizeof(double), &from[i], sizeof(double));
+        }
+    }
+    return rows * channels * width(sink);
+}
+
+static char *put_number(const struct sink *sink, char *at, const char *from, size_t i)
+{
+    if (sink->single) {
+        float x = ((const float *)from)[i];
+
+        if (sink->shape == SINK_JSON && !isfinite(x))
+            return memcpy(at, "null", 4), at + 4;
+        return decimal_write_f32(at, x);
+    }
+    double x = ((const double *)from)[i];
+
+    if (sink->shape == SINK_JSON && !isfinite(x))
+        return memcpy(at, "null", 4), at + 4;
+    return decimal_write_f64(at, x);
+}
+
+static size_t put_lines(const struct sink *sink, const char *mean, size_t stride, size_t rows, char *out)
+{
+    char delimiter = sink->shape == SINK_CSV ? sink->delimiter : ' ', *at = out;
+
+    for (size_t i = 0; i < rows; i++) {
+        for (unsigned c = 0; c < sink->channels; c++) {
+            at = put_number(sink, at, mean + c * stride, i);
+            *at++ = delimiter;
+        }
+        at[-1] = '\n';
+    }
+    return (size_t)(at - out);
+}
+
+/* Every row with the comma that stands before it. */
+static size_t put_json(const struct sink *sink, const char *mean, size_t stride, size_t rows, char *out)
+{
+    char *at = out;
+
+    for (size_t i = 0; i < rows; i++) {
+        *at++ = ',';
+        *at++ = ' ';
+        if (sink->channels > 1)
+            *at++ = '[';
+        for (unsigned c = 0; c < sink->channels; c++) {
+            if (c > 0) {
+                *at++ = ',';
+                *at++ = ' ';
+            }
+            at = put_number(sink, at, mean + c * stride, i);
+        }
+        if (sink->channels > 1)
+            *at++ = ']';
+    }
+    return (size_t)(at - out);
+}
+
+size_t sink_format(const struct sink *sink, const void *mean, size_t stride, size_t rows, char *out)
+{
+    if (binary(sink))
+        return interleave(sink, mean, stride, rows, out);
+    if (sink->shape == SINK_JSON)
+        return put_json(sink, mean, stride, rows, out);
+    return put_lines(sink, mean, stride, rows, out);
+}
+
+/* -- in the command ----------------------------------------------------------------------- */
+
+static void npy_head(const struct sink_file *file, char head[NPY_HEADER], uint64_t rows)
+{
+    npy_write(head, file->sink->single ? "<f4" : "<f8", file->sink->dimensions, rows,
+              file->sink->channels);
+}
+
+static int put_head(struct sink_file *file, uint64_t rows)
+{
+    const struct sink *sink = file->sink;
+    char head[NPY_HEADER];
+
+    switch (sink->shape) {
+    case SINK_NPY:
+        npy_head(file, head, rows == UINT64_MAX ? 0 : rows);
+        return output_write(&file->out, head, NPY_HEADER);
+    case SINK_CSV:
+        return output_write(&file->out, sink->header, strlen(sink->header));
+    case SINK_JSON:
+        return output_write(&file->out, sink->members, strlen(sink->members));
+    case SINK_AUDIO:
+        return audio_create(&file->audio, &file->out, sink->path ? sink->path : "", &sink->audio,
+                            file->why, sizeof file->why);
+    case SINK_TEXT:
+    case SINK_RAW:
+        break;
+    }
+    return 0;
+}
+
+int sink_open(struct sink_file *file, const struct sink *sink, uint64_t rows)
+{
+    int r;
+
+    *file = (struct sink_file){.sink = sink, .out.fd = -1, .target.fd = -1};
+    r = output_open(&file->out, sink->path);
+    if (r < 0)
+        return r;
+    if (sink->shape == SINK_NPY && rows == UINT64_MAX && !file->out.patchable) {
+        file->target = file->out;
+        file->spooled = true;
+        file->out = (struct output){.fd = temporary_file(), .patchable = true, .pipe_widened = true};
+        if (file->out.fd < 0)
+            return file->out.fd;
+    }
+    if (binary(sink) && (sink->single || sink->channels > 1))
+        file->out.record = RECORD_NONE;
+    else
+        file->out.record = binary(sink) ? RECORD_8_BYTES
+                           : sink->shape == SINK_JSON ? RECORD_NONE : RECORD_LINE;
+    return put_head(file, rows);
+}
+
+int sink_put(struct sink_file *file, const char *bytes, size_t size, size_t rows)
+{
+    if (rows == 0)
+        return 0;
+    if (file->sink->shape == SINK_JSON && file->rows == 0) { /* before the first there is no comma */
+        bytes += 2;
+        size -= 2;
+    }
+    file->rows += rows;
+    if (!file->audio)
+        return output_write(&file->out, bytes, size);
+    return file->sink->single ? audio_write_f32(file->audio, (const float *)bytes, rows)
+                              : audio_write_f64(file->audio, (const double *)bytes, rows);
+}
+
+static int copy(struct sink_file *file)
+{
+    static char buffer[1 << 16];
+    off_t at = 0;
+    ssize_t n;
+
+    while ((n = pread(file->out.fd, buffer, sizeof buffer, at)) > 0) {
+        int r = output_write(&file->target, buffer, (size_t)n);
+
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return n < 0 ? -errno : 0;
+}
+
+int sink_finish(struct sink_file *file)
+{
+    char text[96];
+    int r = 0, n;
+
+    switch (file->sink->shape) {
+    case SINK_NPY: {
+        char head[NPY_HEADER];
+
+        npy_head(file, head, file->rows);
+        if (file->out.patchable)
+            r = output_patch(&file->out, 0, head, NPY_HEADER);
+        break;
+    }
+    case SINK_JSON:
+        n = snprintf(text, sizeof text, "], \"length\": %llu}\n", (unsigned long long)file->rows);
+        r = output_write(&file->out, text, (size_t)n);
+        break;
+    case SINK_AUDIO:
+        r = audio_finish(file->audio);
+        file->audio = NULL;
+        break;
+    default:
+        break;
+    }
+    if (r == 0 && file->spooled)
+        r = copy(file);
+    return r < 0 ? r : output_finish(file->spooled ? &file->target : &file->out);
+}
+
+void sink_discard(struct sink_file *file)
+{
+    if (file->audio)
+        audio_abandon(file->audio);
+    file->audio = NULL;
+    if (file->spooled) {
+        if (file->out.fd >= 0)
+            close(file->out.fd);
+        output_discard(&file->target);
+    } else {
+        output_discard(&file->out);
+    }
+}
