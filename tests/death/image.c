@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+_Static_assert(HOOKS_CHUNK == 64, "as key_of_chunk() has it");
+
 #define CHUNKS (DEATH_ARENA / HOOKS_CHUNK)
 
 void *__real_memcpy(void *to, const void *from, size_t size);
@@ -88,7 +90,7 @@ void image_restore(void)
 
 static struct key chunk_key(uint32_t c, const char *bytes)
 {
-    return key_of((struct key){ c, ~(uint64_t)c }, bytes, HOOKS_CHUNK);
+    return key_of_chunk((struct key){ c, ~(uint64_t)c }, bytes);
 }
 
 /* A sum, so that it does not matter when a chunk was changed, and one that was changed back to what

@@ -49,33 +49,40 @@ __attribute__((constructor)) static void choose_secret(void)
 }
 
 /* Sums of products of pairs of words, each with a secret of its own added: they don't wait for each
- * other. */
+ * other. 'n' is at most BLOCK, and even. */
+static inline __attribute__((always_inline)) struct key mix(struct key k, const uint64_t *word, size_t n)
+{
+    wide a = 0, b = 0;
+
+    for (size_t i = 0; i < n; i += 2) {
+        a += times(word[i] + secret[i], word[i + 1] + secret[i + 1]);
+        b += times(word[i] + secret[i + BLOCK], word[i + 1] + secret[i + BLOCK + 1]);
+    }
+    return (struct key){
+        stir(k.a + (uint64_t)a) + fold(times(k.b ^ secret[0], (uint64_t)(a >> 64) ^ secret[1])),
+        stir(k.b + (uint64_t)b) + fold(times(k.a ^ secret[2], (uint64_t)(b >> 64) ^ secret[3])),
+    };
+}
+
+struct key key_of_chunk(struct key k, const void *bytes)
+{
+    return mix(k, bytes, 8);
+}
+
 struct key key_of(struct key k, const void *bytes, size_t size)
 {
     const uint64_t *word = bytes;
-    size_t left = size / 8;
+    size_t n = size / 8;
 
     k.a += size; /* what is shorter is another */
-    do {
-        size_t n = left < BLOCK ? left : BLOCK;
-        wide a = 0, b = 0;
-        size_t i = 0;
+    for (; n > BLOCK; n -= BLOCK, word += BLOCK)
+        k = mix(k, word, BLOCK);
+    k = mix(k, word, n & ~(size_t)1);
+    if (n & 1) {
+        const uint64_t last[2] = { word[n - 1], 0 };
 
-        for (; i + 2 <= n; i += 2) {
-            a += times(word[i] + secret[i], word[i + 1] + secret[i + 1]);
-            b += times(word[i] + secret[i + BLOCK], word[i + 1] + secret[i + BLOCK + 1]);
-        }
-        if (i < n) {
-            a += times(word[i] + secret[i], secret[i + 1]);
-            b += times(word[i] + secret[i + BLOCK], secret[i + BLOCK + 1]);
-        }
-        k = (struct key){
-            stir(k.a + (uint64_t)a) + fold(times(k.b ^ secret[0], (uint64_t)(a >> 64) ^ secret[1])),
-            stir(k.b + (uint64_t)b) + fold(times(k.a ^ secret[2], (uint64_t)(b >> 64) ^ secret[3])),
-        };
-        word += n;
-        left -= n;
-    } while (left > 0);
+        k = mix(k, last, 2);
+    }
     return k;
 }
 

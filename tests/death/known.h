@@ -17,6 +17,9 @@ struct key {
 /* The key of 'size' bytes, a multiple of 8, that follow what has the key 'before'. */
 struct key key_of(struct key before, const void *bytes, size_t size);
 
+/* The same of 64 bytes, which nothing follows. */
+struct key key_of_chunk(struct key before, const void *bytes);
+
 /* Another case: nothing is known. That stays so where somebody asks for a deadline (known_timed),
  * as the time is in no key. */
 void known_begin(void);

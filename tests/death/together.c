@@ -37,7 +37,7 @@
 #define MOST_STEPS 4000  /* events happen in the first so many accesses */
 #define CLEAN 3072       /* bytes of a stack that are zero when a process begins */
 #define MOST_CUTS 64
-#define CUT 64 /* accesses between two of them, at least: to look one up costs as much */
+#define CUT 128 /* accesses between two of them, at least: to look one up costs as much */
 #define SLICE 2000       /* a process that takes more accesses spins: others run for a while */
 #define MOST_ACCESSES 200000
 
