@@ -6,7 +6,8 @@
  *
  *   every_store        the code is compiled with hooks (hooks.h). The process dies before each of
  *                      its stores; the repair runs, dies itself before each of its own stores, and
- *                      runs again, and again. A million states a second, no process is started.
+ *                      runs again, and again. Up to some million states a second: no process is
+ *                      started.
  *                      Then once more with fork() and a real SIGKILL at each store.
  *   together           two or three processes at once, as coroutines: every schedule with up to
  *                      'events' switches and deaths, also in the middle of the repair.

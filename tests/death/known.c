@@ -50,7 +50,8 @@ __attribute__((constructor)) static void choose_secret(void)
 
 /* Sums of products of pairs of words, each with a secret of its own added: they don't wait for each
  * other. 'n' is at most BLOCK, and even. */
-static inline __attribute__((always_inline)) struct key mix(struct key k, const uint64_t *word, size_t n)
+static inline __attribute__((always_inline)) struct key mix(struct key k, const uint64_t *word,
+                                                            size_t n)
 {
     wide a = 0, b = 0;
 

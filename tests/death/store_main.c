@@ -3,7 +3,7 @@
  *     every_store [WORD]      only cases whose name has WORD in it
  *
  * CREW_DEATH_STATES     states of one case in every_store, about (300,000)
- * CREW_DEATH_SCHEDULES  schedules of one case in together, about (150,000)
+ * CREW_DEATH_SCHEDULES  schedules of one case in together, about (500,000)
  * CREW_DEATH_KILLS      real kills of one case, at most (1,000)
  * CREW_DEATH_KNOWN      0: nothing is recognised, all is run and checked (1)
  * CREW_DEATH_PROCESSES  that share the cases (one for each CPU); a case is the work of one of them */

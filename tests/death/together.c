@@ -10,7 +10,7 @@
  * arena and of the stacks. And what comes after the last event is known when a process ends, sleeps
  * or dies in a state that another schedule had there, and that ended well (known.h).
  *
- * Where that would be more than CREW_DEATH_SCHEDULES (150,000), a random share of them is run, the
+ * Where that would be more than CREW_DEATH_SCHEDULES (500,000), a random share of them is run, the
  * same each time.
  *
  * A process that sleeps in os_futex_wait() wakes when somebody wakes its word, or, when nothing
@@ -630,7 +630,7 @@ static void begin(unsigned events_more)
  * How many the next round will have is judged by how they grew. */
 static void explore_all(unsigned most_events)
 {
-    double most = (double)death_setting("CREW_DEATH_SCHEDULES", 150000);
+    double most = (double)death_setting("CREW_DEATH_SCHEDULES", 500000);
 
     for (unsigned n = 0; n <= MOST_EVENTS; n++)
         share[n] = 1;
