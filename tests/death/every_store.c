@@ -156,8 +156,10 @@ static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t d
     hooks_settle();
     if (*word != expected)
         return true;
-    if (deadline != INT64_MAX)
+    if (deadline != INT64_MAX) {
+        known_timed();
         return false;
+    }
     longjmp(out, BLOCKED);
 }
 

@@ -237,6 +237,8 @@ static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t d
             return false;
         longjmp(out, 2);
     }
+    if (deadline != INT64_MAX)
+        known_timed();
     a->state = ASLEEP;
     a->woken = false;
     a->word = (uintptr_t)word;
