@@ -2,6 +2,7 @@
 #include "primes_run.h"
 
 #include "checksum.h"
+#include "npy.h"
 #include "primes_parts.h"
 #include "say.h"
 
@@ -215,23 +216,6 @@ static int pass(struct run *run, uint64_t start, uint64_t stop, bool count)
 
 /* -- listing ------------------------------------------------------------------------------ */
 
-enum { NPY_HEADER = 128 };
-
-static void npy_header(char *header, uint64_t count)
-{
-    char shape[96];
-    int n = snprintf(shape, sizeof shape,
-                     "{'descr': '<u8', 'fortran_order': False, 'shape': (%llu,), }",
-                     (unsigned long long)count);
-
-    memset(header, ' ', NPY_HEADER);
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
-    header[8] = (char)(NPY_HEADER - 10);
-    header[9] = 0;
-    memcpy(header + 10, shape, (size_t)n);
-    header[NPY_HEADER - 1] = '\n';
-}
-
 static int put_head(struct run *run)
 {
     char head[NPY_HEADER];
@@ -255,7 +239,7 @@ static int put_head(struct run *run)
             if (r < 0)
                 return r;
         }
-        npy_header(head, run->sum->count);
+        npy_write(head, "<u8", 1, run->sum->count, 1);
         run->sum->count = 0;
         size = NPY_HEADER;
         break;
@@ -280,7 +264,7 @@ static int put_tail(struct run *run)
                                 (unsigned long long)run->sum->count);
         break;
     case SHAPE_NPY:
-        npy_header(tail, run->sum->count);
+        npy_write(tail, "<u8", 1, run->sum->count, 1);
         return run->out->patchable ? output_patch(run->out, 0, tail, NPY_HEADER) : 0;
     case SHAPE_TEXT:
     case SHAPE_U64:
