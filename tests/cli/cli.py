@@ -5,13 +5,17 @@ Skip with the reason. After each case, whatever it was, no process that the comm
 left: they all carry a mark of this run in their environment.
 """
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 CREW = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 MARK = "CREW_TEST_RUN"
+ROOT = os.geteuid() == 0
 LIMIT = 100  # s for a command, and three times that for a case; the only clock: what hangs has failed
 
 
@@ -94,10 +98,13 @@ def start(words, prefix=(), env=None, **popen):
     return subprocess.Popen([*prefix, CREW, *words], env=env or environment(), **popen)
 
 
-def run(words, prefix=(), env=None, **popen):
+def run(words, prefix=(), env=None, input=None, **popen):
+    """'input': bytes for its standard input, by a pipe."""
+    if input is not None:
+        popen["stdin"] = subprocess.PIPE
     process = start(words, prefix, env, **popen)
     try:
-        out, err = process.communicate(timeout=LIMIT)
+        out, err = process.communicate(input, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -176,6 +183,35 @@ def shared_names():
         return {n for n in os.listdir("/dev/shm") if "crew" in n}
     except OSError:
         return set()
+
+
+class unprivileged:
+    """A prefix that drops root, and a copy of the command that everybody may run."""
+
+    def __enter__(self):
+        if ROOT and not shutil.which("setpriv"):
+            raise Skip("setpriv is not installed")
+        self.folder = tempfile.TemporaryDirectory()
+        os.chmod(self.folder.name, 0o755)
+        crew = shutil.copy(CREW, self.folder.name)
+        os.chmod(crew, 0o755)
+        prefix = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"] if ROOT else []
+        return prefix, crew
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+
+def namespace(script, *words):
+    if not ROOT or not shutil.which("unshare"):
+        raise Skip("needs root and unshare")
+    if shell("unshare -m true").status != 0:
+        raise Skip("this machine gives no mount namespace")
+    return shell(f"exec unshare -m bash -c '{script}' \"$0\" \"$@\"", *words)
+
+
+def rlimit(which, value):
+    return lambda: resource.setrlimit(which, (value, value))
 
 
 def hangs(*_):

@@ -16,11 +16,10 @@ import tempfile
 import time
 
 import cli
-from cli import (Skip, case, children, drain, environment, expect, fresh, main, nothing_left, run,
-                 shell, shown, start)
+from cli import (ROOT, Skip, case, children, drain, environment, expect, fresh, main, namespace,
+                 nothing_left, rlimit, run, shell, shown, start, unprivileged)
 
 KINDS = ("sequential", "threads", "processes", "auto")
-ROOT = os.geteuid() == 0
 SANITIZED = cli.is_sanitized()
 
 # So long that every signal finds it at work, and its first lines come at once.
@@ -179,23 +178,6 @@ def _no_file():
             expect(f.read() == b"old", "it was replaced")
 
 
-class unprivileged:
-    """A prefix that drops root, and a copy of the command that everybody may run."""
-
-    def __enter__(self):
-        if ROOT and not shutil.which("setpriv"):
-            raise Skip("setpriv is not installed")
-        self.folder = tempfile.TemporaryDirectory()
-        os.chmod(self.folder.name, 0o755)
-        crew = shutil.copy(cli.CREW, self.folder.name)
-        os.chmod(crew, 0o755)
-        prefix = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"] if ROOT else []
-        return prefix, crew
-
-    def __exit__(self, *_):
-        self.folder.cleanup()
-
-
 @case("without /proc the file is made all the same")
 def _no_proc():
     namespace("mount -t tmpfs none /proc")
@@ -207,14 +189,6 @@ def _no_proc():
                 data = f.read()
             expect(done.status == 0 and data.endswith(b"29\n"), done.status, done.text())
             expect(os.listdir(folder) == ["out"], os.listdir(folder))
-
-
-def namespace(script, *words):
-    if not ROOT or not shutil.which("unshare"):
-        raise Skip("needs root and unshare")
-    if shell("unshare -m true").status != 0:
-        raise Skip("this machine gives no mount namespace")
-    return shell(f"exec unshare -m bash -c '{script}' \"$0\" \"$@\"", *words)
 
 
 @case("a small or missing /dev/shm does not matter")
@@ -430,10 +404,6 @@ def limited(kind, words, wanted, allowed=(), **popen):
     else:
         one_line(done, [kind, *words])
         expect(kind not in allowed, kind, "could have answered:", done.text())
-
-
-def rlimit(which, value):
-    return lambda: resource.setrlimit(which, (value, value))
 
 
 @case("under limits of memory, descriptors, stack, core and file size: the answer, or why not")
