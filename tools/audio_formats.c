@@ -1,0 +1,129 @@
+/* audio_formats.c - see audio_formats.h. */
+#include "audio_formats.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+/* -- endings ------------------------------------------------------------------------------- */
+
+/* Endings that libsndfile's own list doesn't have, or has twice. */
+static const struct {
+    const char *ending;
+    int format;
+} endings[] = {
+    { "wav", SF_FORMAT_WAV },
+    { "wave", SF_FORMAT_WAV },
+    { "aif", SF_FORMAT_AIFF },
+    { "aifc", SF_FORMAT_AIFF },
+    { "snd", SF_FORMAT_AU },
+    { "ogg", SF_FORMAT_OGG | SF_FORMAT_VORBIS },
+    { "oga", SF_FORMAT_OGG | SF_FORMAT_VORBIS },
+    { "opus", SF_FORMAT_OGG | SF_FORMAT_OPUS },
+    { "mat", SF_FORMAT_MAT5 },
+    { "8svx", SF_FORMAT_SVX },
+    { "sph", SF_FORMAT_NIST },
+    { "mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III },
+};
+
+/* Headerless, or in two files: nothing that one stream can be. */
+static bool is_stream(int container)
+{
+    return container != SF_FORMAT_RAW && container != SF_FORMAT_SD2;
+}
+
+int audio_format_of(const char *name)
+{
+    const char *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
+    int count = 0;
+
+    if (!dot || (slash && slash > dot))
+        return 0;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        if (strcasecmp(dot + 1, endings[i].ending) == 0)
+            return endings[i].format;
+    }
+    sf_command(NULL, SFC_GET_FORMAT_MAJOR_COUNT, &count, sizeof count);
+    for (int i = 0; i < count; i++) {
+        SF_FORMAT_INFO info = { .format = i };
+
+        if (sf_command(NULL, SFC_GET_FORMAT_MAJOR, &info, sizeof info) == 0 && info.extension &&
+            is_stream(info.format & SF_FORMAT_TYPEMASK) && strcasecmp(dot + 1, info.extension) == 0)
+            return info.format & SF_FORMAT_TYPEMASK;
+    }
+    return 0;
+}
+
+/* -- encodings ----------------------------------------------------------------------------- */
+
+unsigned audio_encoding_bits(int encoding)
+{
+    switch (encoding) {
+    case SF_FORMAT_FLOAT:
+    case SF_FORMAT_DOUBLE:
+    case SF_FORMAT_VORBIS:
+    case SF_FORMAT_OPUS:
+    case SF_FORMAT_MPEG_LAYER_I:
+    case SF_FORMAT_MPEG_LAYER_II:
+    case SF_FORMAT_MPEG_LAYER_III:
+        return 0;
+    case SF_FORMAT_PCM_S8:
+    case SF_FORMAT_PCM_U8:
+    case SF_FORMAT_DPCM_8:
+        return 8;
+    case SF_FORMAT_DWVW_12:
+        return 12;
+    case SF_FORMAT_ALAC_20:
+        return 20;
+    case SF_FORMAT_PCM_24:
+    case SF_FORMAT_DWVW_24:
+    case SF_FORMAT_ALAC_24:
+        return 24;
+    case SF_FORMAT_PCM_32:
+    case SF_FORMAT_ALAC_32:
+        return 32;
+    default:
+        return 16;
+    }
+}
+
+bool audio_encoding_is_single(int encoding)
+{
+    return encoding != SF_FORMAT_DOUBLE && audio_encoding_bits(encoding) <= 24;
+}
+
+static bool takes(int container, int encoding, int channels, int rate)
+{
+    SF_INFO info = { .channels = channels, .samplerate = rate, .format = container | encoding };
+
+    return sf_format_check(&info) != 0;
+}
+
+int audio_encoding_for(int container, int wanted, bool single, int channels, int rate)
+{
+    const int best[] = {
+        wanted,
+        single ? SF_FORMAT_FLOAT : SF_FORMAT_DOUBLE,
+        single ? SF_FORMAT_DOUBLE : SF_FORMAT_FLOAT,
+        SF_FORMAT_PCM_32,
+        SF_FORMAT_PCM_24,
+        SF_FORMAT_PCM_16,
+        SF_FORMAT_PCM_S8,
+        SF_FORMAT_PCM_U8,
+    };
+    int count = 0;
+
+    for (size_t i = 0; i < sizeof best / sizeof *best; i++) {
+        if (best[i] && takes(container, best[i], channels, rate))
+            return best[i];
+    }
+    sf_command(NULL, SFC_GET_FORMAT_SUBTYPE_COUNT, &count, sizeof count);
+    for (int i = 0; i < count; i++) {
+        SF_FORMAT_INFO info = { .format = i };
+
+        if (sf_command(NULL, SFC_GET_FORMAT_SUBTYPE, &info, sizeof info) == 0 &&
+            takes(container, info.format & SF_FORMAT_SUBMASK, channels, rate))
+            return info.format & SF_FORMAT_SUBMASK;
+    }
+    return 0;
+}
