@@ -37,6 +37,10 @@ void failure_unnote(struct failure_shm *failure, uint64_t begin, uint64_t end)
 
 void failure_clear(struct failure_shm *failure)
 {
-    store_relaxed(&failure->which, 0);
-    failure->record[0].error = failure->record[1].error = 0;
+    /* A line that is not written stays with its writer. */
+    if (load_relaxed(&failure->which) != 0)
+        store_relaxed(&failure->which, 0);
+    for (unsigned i = 0; i < 2; i++)
+        if (failure->record[i].error != 0)
+            failure->record[i].error = 0;
 }

@@ -177,8 +177,9 @@ void job_open(struct job_shm *job, uint64_t units, unsigned workers)
         store_relaxed(&job->block[b].word, word_make(0, 0, 0, 0, length));
         at += length;
     }
-    for (uint32_t b = job->blocks; b < job->table; b++) /* a cancelled job leaves what it had */
-        store_relaxed(&job->block[b].word, 0);
+    for (uint32_t b = job->blocks; b < job->table; b++) /* a cancelled job leaves what it had; a line that */
+        if (load_relaxed(&job->block[b].word) != 0)     /* is not written stays with those who look at it  */
+            store_relaxed(&job->block[b].word, 0);
     store_relaxed(&job->hungry, 0);
     store_relaxed(&job->cancel, 0);
     store_total(&job->active, epoch ? epoch : atomic_fetch_add(&epochs, 1) + 1);
@@ -502,7 +503,7 @@ static uint32_t enter(struct job_shm *job, struct shift *shift, unsigned worker,
     shift->job = job;
     shift->worker = worker;
     shift->pid = pid;
-    shift->start = worker * UINT32_C(4) % job->table;
+    shift->start = worker * UINT32_C(4) < job->blocks ? worker * UINT32_C(4) : worker % job->blocks;
     shift->split = JOB_NONE;
     shift->deadline = CREW_FOREVER;
     shift->run.task.worker = worker;

@@ -86,6 +86,13 @@ static void spin_for(struct job_shm *job, unsigned steps)
         os_relax();
 }
 
+/* Who is still inside has nothing more to do there, unless it sleeps. */
+static void spin_for_the_last(crew_pool *pool)
+{
+    for (unsigned steps = pool->shm->gate.spin; steps > 0 && !job_is_left(pool, NULL); steps--)
+        os_relax();
+}
+
 /* Ends the job before its end: nobody begins a task any more; workers at one are killed. */
 static void cut_short(crew_pool *pool)
 {
@@ -121,6 +128,8 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
     if (r < 0)
         cut_short(pool);
     job_close(job);
+    if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
+        spin_for_the_last(pool);
     if (!job_is_left(pool, NULL)) {
         gate_ring(&pool->shm->gate, GATE_ALL); /* the hungry sleep inside */
         while (pool_wait(pool, BELL_ANY, job_is_left, NULL, CREW_FOREVER) == CREW_ENOWORKER &&
