@@ -84,7 +84,7 @@ static sf_count_t see_seek(sf_count_t offset, int whence, void *user)
     if (to != see_tell(in)) {
         if (!in->source.seekable)
             return -1;
-        source_seek(&in->source, in->start + (uint64_t)to);
+        audio_source_seek(&in->source, in->start + (uint64_t)to);
     }
     return to;
 }
@@ -96,7 +96,7 @@ static sf_count_t see_read(void *to, sf_count_t count, void *user)
 
     if (count > left)
         count = left;
-    return count <= 0 ? 0 : (sf_count_t)source_read(&in->source, to, (uint64_t)count);
+    return count <= 0 ? 0 : (sf_count_t)audio_source_read(&in->source, to, (uint64_t)count);
 }
 
 static SF_VIRTUAL_IO seen = {
@@ -163,7 +163,7 @@ static bool may_be_sound(struct audio_source *source)
     SF_INFO info = { 0 };
     SNDFILE *file;
 
-    b.size = (sf_count_t)source_peek(source, SOURCE_PEEK, &b.bytes);
+    b.size = (sf_count_t)audio_source_peek(source, SOURCE_PEEK, &b.bytes);
     file = sf_open_virtual(&first_bytes, SFM_READ, &info, &b);
     if (file) {
         sf_close(file);
@@ -225,11 +225,11 @@ static uint64_t promise(struct audio_in *in, int container)
     /* These look for their end in the sound itself. */
     if (container == SF_FORMAT_FLAC || container == SF_FORMAT_OGG || container == SF_FORMAT_MPEG)
         return 0;
-    source_seek(&in->source, 0);
+    audio_source_seek(&in->source, 0);
     in->length = ENDLESS;
     file = sf_open_virtual(&seen, SFM_READ, &info, in);
     in->length = (sf_count_t)in->source.size;
-    source_seek(&in->source, at);
+    audio_source_seek(&in->source, at);
     if (!file)
         return 0;
     sf_close(file);
@@ -242,7 +242,7 @@ static int open_other(struct audio_in *in, struct audio_format *format)
     uint64_t promised;
 
     in->length = (sf_count_t)in->source.size;
-    source_seek(&in->source, 0);
+    audio_source_seek(&in->source, 0);
     in->file = sf_open_virtual(&seen, SFM_READ, &info, in);
     if (!in->file)
         return sf_error(NULL) == SF_ERR_UNRECOGNISED_FORMAT
@@ -273,7 +273,7 @@ static int open_any(struct audio_in *in, struct audio_format *format)
     unsigned char head[WAVE_ID];
     const unsigned char *at;
     char text[160];
-    size_t n = source_peek(&in->source, sizeof head, &at);
+    size_t n = audio_source_peek(&in->source, sizeof head, &at);
     int r;
 
     if (n == 0 && !in->source.error)
@@ -281,13 +281,13 @@ static int open_any(struct audio_in *in, struct audio_format *format)
     memcpy(head, at, n);
     r = wave_read(&in->source, &in->wave, text, sizeof text);
     if (r == WAVE_SEEK) {
-        r = source_spool(&in->source, head, in->wave.w64 ? WAVE_ID : 12);
+        r = audio_source_spool(&in->source, head, in->wave.w64 ? WAVE_ID : 12);
         if (r == 0)
             r = wave_read(&in->source, &in->wave, text, sizeof text);
     } else if (r == WAVE_NOT && !in->source.seekable) {
         if (!may_be_sound(&in->source))
             return fail_source(in, -EINVAL, "not a sound file of any kind that is known");
-        r = source_spool(&in->source, NULL, 0);
+        r = audio_source_spool(&in->source, NULL, 0);
         if (r == 0)
             r = WAVE_NOT;
     }
@@ -308,7 +308,7 @@ int audio_open(struct audio_in **to, int fd, const char *name, struct audio_form
     if (!in)
         return -ENOMEM;
     in->name = strdup(name);
-    r = source_open(&in->source, fd);
+    r = audio_source_open(&in->source, fd);
     if (r == 0 && !in->name)
         r = -ENOMEM;
     if (r == 0) {
@@ -331,7 +331,7 @@ void audio_close(struct audio_in *in)
         return;
     if (in->file)
         sf_close(in->file);
-    source_close(&in->source);
+    audio_source_close(&in->source);
     free(in->name);
     free(in);
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int source_open(struct audio_source *source, int fd)
+int audio_source_open(struct audio_source *source, int fd)
 {
     struct stat st;
 
@@ -29,7 +29,7 @@ int source_open(struct audio_source *source, int fd)
     return 0;
 }
 
-void source_close(struct audio_source *source)
+void audio_source_close(struct audio_source *source)
 {
     if (source->owned)
         close(source->fd);
@@ -84,7 +84,7 @@ static void pass(struct audio_source *source, size_t size)
     source->at += size;
 }
 
-size_t source_peek(struct audio_source *source, size_t size, const unsigned char **bytes)
+size_t audio_source_peek(struct audio_source *source, size_t size, const unsigned char **bytes)
 {
     size_t have;
 
@@ -94,7 +94,7 @@ size_t source_peek(struct audio_source *source, size_t size, const unsigned char
     return have < size ? have : size;
 }
 
-uint64_t source_read(struct audio_source *source, void *bytes, uint64_t size)
+uint64_t audio_source_read(struct audio_source *source, void *bytes, uint64_t size)
 {
     char *to = bytes;
     uint64_t done = 0;
@@ -126,7 +126,7 @@ uint64_t source_read(struct audio_source *source, void *bytes, uint64_t size)
     return done;
 }
 
-void source_seek(struct audio_source *source, uint64_t at)
+void audio_source_seek(struct audio_source *source, uint64_t at)
 {
     uint64_t first = source->at - source->begin; /* what buffer[0] is */
 
@@ -137,7 +137,7 @@ void source_seek(struct audio_source *source, uint64_t at)
     source->at = at;
 }
 
-uint64_t source_skip(struct audio_source *source, uint64_t size)
+uint64_t audio_source_skip(struct audio_source *source, uint64_t size)
 {
     uint64_t done = 0;
 
@@ -145,7 +145,7 @@ uint64_t source_skip(struct audio_source *source, uint64_t size)
         uint64_t left = source->at < source->size ? source->size - source->at : 0;
 
         done = size < left ? size : left;
-        source_seek(source, source->at + done);
+        audio_source_seek(source, source->at + done);
         return done;
     }
     while (done < size) {
@@ -178,7 +178,7 @@ static int write_all(int fd, const char *bytes, size_t size)
     return 0;
 }
 
-int source_spool(struct audio_source *source, const void *head, size_t size)
+int audio_source_spool(struct audio_source *source, const void *head, size_t size)
 {
     uint64_t all = size;
     int fd = temporary_file(), r;

@@ -25,21 +25,21 @@ struct audio_source {
 };
 
 /* From where 'fd' stands. 0 or -ENOMEM. */
-int source_open(struct audio_source *source, int fd);
-void source_close(struct audio_source *source);
+int audio_source_open(struct audio_source *source, int fd);
+void audio_source_close(struct audio_source *source);
 
 /* The next 'size' bytes, at most SOURCE_PEEK, which stay the next ones. How many: fewer at the end. */
-size_t source_peek(struct audio_source *source, size_t size, const unsigned char **bytes);
+size_t audio_source_peek(struct audio_source *source, size_t size, const unsigned char **bytes);
 
 /* How many were read or passed: fewer at the end. */
-uint64_t source_read(struct audio_source *source, void *bytes, uint64_t size);
-uint64_t source_skip(struct audio_source *source, uint64_t size);
+uint64_t audio_source_read(struct audio_source *source, void *bytes, uint64_t size);
+uint64_t audio_source_skip(struct audio_source *source, uint64_t size);
 
 /* Only if it is seekable. */
-void source_seek(struct audio_source *source, uint64_t at);
+void audio_source_seek(struct audio_source *source, uint64_t at);
 
 /* Makes a pipe seekable: 'head', then all that is to come, go into a temporary file, which is the
  * source from now on. 0 or an error. */
-int source_spool(struct audio_source *source, const void *head, size_t size);
+int audio_source_spool(struct audio_source *source, const void *head, size_t size);
 
 #endif

@@ -111,13 +111,13 @@ static void skip_padding(struct audio_source *source, const struct wave *wave, u
     size_t n;
 
     if (wave->w64)
-        source_skip(source, (8 - size % 8) % 8);
+        audio_source_skip(source, (8 - size % 8) % 8);
     if (wave->w64 || size % 2 == 0)
         return;
-    n = source_peek(source, 5, &at);
+    n = audio_source_peek(source, 5, &at);
     if (n >= 4 && at[0] != 0 && is_known(at) && !(n == 5 && is_known(at + 1)))
         return;
-    source_skip(source, n > 0);
+    audio_source_skip(source, n > 0);
 }
 
 /* -- the format ---------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ static int read_data_size(struct audio_source *source, struct wave *wave, uint64
     wave->data = size;
     if (size == 0) {
         /* Nothing, or nobody came back to say how much. */
-        if (source_peek(source, 4, &at) == 4 && !is_known(at))
+        if (audio_source_peek(source, 4, &at) == 4 && !is_known(at))
             wave->data = WAVE_UNKNOWN;
     } else if (means_unknown(size) && (!source->seekable || size > left || size == UINT32_MAX)) {
         wave->data = WAVE_UNKNOWN;
@@ -268,7 +268,7 @@ static const char *show(const unsigned char *id, char text[9])
 static int read_kind(struct audio_source *source, struct wave *wave, char *why, size_t room)
 {
     const unsigned char *at;
-    size_t n = source_peek(source, WAVE_ID, &at);
+    size_t n = audio_source_peek(source, WAVE_ID, &at);
 
     if (n >= 16 && is_w64(at)) {
         if (n < WAVE_ID)
@@ -276,7 +276,7 @@ static int read_kind(struct audio_source *source, struct wave *wave, char *why, 
         if (!is(at + 24, "wave") || memcmp(at + 28, w64_chunk, sizeof w64_chunk) != 0)
             return wrong(why, room, "a W64 file, but not of sound");
         wave->w64 = true;
-        source_skip(source, WAVE_ID);
+        audio_source_skip(source, WAVE_ID);
         return 1;
     }
     if (n < 4 || !is_riff(at))
@@ -287,7 +287,7 @@ static int read_kind(struct audio_source *source, struct wave *wave, char *why, 
         return wrong(why, room, "a RIFF file, but not of sound");
     wave->big = is(at, "RIFX");
     wave->wide = is(at, "RF64") || is(at, "BW64");
-    source_skip(source, 12);
+    audio_source_skip(source, 12);
     return 1;
 }
 
@@ -307,7 +307,7 @@ int wave_read(struct audio_source *source, struct wave *wave, char *why, size_t 
         return r < 0 ? r : WAVE_NOT;
 
     for (;;) {
-        size_t n = source_peek(source, chunk_head(wave) + 40, &at);
+        size_t n = audio_source_peek(source, chunk_head(wave) + 40, &at);
 
         if (source->error)
             return source->error;
@@ -328,7 +328,7 @@ int wave_read(struct audio_source *source, struct wave *wave, char *why, size_t 
                 return wrong(why, room, "its sound stands before its format");
             if (elsewhere && !sized)
                 return wrong(why, room, "an RF64 file without a chunk 'ds64'");
-            source_skip(source, chunk.head);
+            audio_source_skip(source, chunk.head);
             return read_data_size(source, wave, elsewhere ? size64 : chunk.size, why, room);
         }
         if (is(chunk.id, "ds64") && wave->wide) {
@@ -350,8 +350,8 @@ int wave_read(struct audio_source *source, struct wave *wave, char *why, size_t 
         } else if (is_riff(at) || is_w64(at)) {
             return wrong(why, room, "a second file begins before its sound");
         }
-        if (source_skip(source, chunk.head) < chunk.head ||
-            source_skip(source, chunk.size) < chunk.size)
+        if (audio_source_skip(source, chunk.head) < chunk.head ||
+            audio_source_skip(source, chunk.size) < chunk.size)
             return source->error ? source->error
                                  : wrong(why, room, "cut short in its chunk '%s'", id);
         skip_padding(source, wave, chunk.size);
@@ -365,15 +365,15 @@ int wave_read_rest(struct audio_source *source, const struct wave *wave, char *w
     if (wave->data == WAVE_UNKNOWN)
         return 0;
     skip_padding(source, wave, wave->data);
-    while (source_peek(source, chunk_head(wave), &at) == chunk_head(wave)) {
+    while (audio_source_peek(source, chunk_head(wave), &at) == chunk_head(wave)) {
         struct chunk chunk = get_chunk(wave, at);
 
         if (is(chunk.id, "data"))
             return wrong(why, room, "it has two chunks 'data'");
         if (is_riff(at) || is_w64(at))
             return wrong(why, room, "a second file begins behind its sound");
-        if (source_skip(source, chunk.head) < chunk.head ||
-            source_skip(source, chunk.size) < chunk.size)
+        if (audio_source_skip(source, chunk.head) < chunk.head ||
+            audio_source_skip(source, chunk.size) < chunk.size)
             break;
         skip_padding(source, wave, chunk.size);
     }

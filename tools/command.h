@@ -5,6 +5,7 @@
 /* argv[0] is the subcommand's name. */
 typedef int command_function(int argc, char **argv);
 
+command_function filter_main;
 command_function primes_main;
 
 #endif

@@ -45,11 +45,14 @@ struct compare_figures compare_figures(double *times, unsigned count, unsigned w
     return f;
 }
 
-static unsigned rows_plan(struct row *rows, const struct common_options *common)
+static unsigned rows_plan(struct row *rows, const struct compare_job *job,
+                          const struct common_options *common)
 {
     unsigned n = 0;
 
     rows[n++] = (struct row){.kind = CREW_SEQUENTIAL, .workers = 1};
+    if (job->auto_row && common->kind == CREW_KIND_DEFAULT)
+        rows[n++] = (struct row){.kind = CREW_KIND_DEFAULT, .workers = common->workers};
     for (enum crew_kind kind = CREW_THREADS; kind <= CREW_PROCESSES; kind++) {
         if (common->kind != CREW_KIND_DEFAULT && common->kind != kind)
             continue;
@@ -66,7 +69,10 @@ static unsigned rows_plan(struct row *rows, const struct common_options *common)
 
 static void put_seconds(FILE *to, double s)
 {
-    fprintf(to, "%9.*f s", s < 1 ? 4 : s < 100 ? 3 : 1, s);
+    if (s < 0.001)
+        fprintf(to, "%8.2f us", s * 1e6);
+    else
+        fprintf(to, "%9.*f s", s < 1 ? 4 : s < 100 ? 3 : 1, s);
 }
 
 static void table(FILE *to, const struct row *rows, unsigned count, const char *head)
@@ -99,6 +105,8 @@ static int print_table(const struct compare_job *job, const struct row *rows, un
     table(to, rows, count, head);
     fprintf(to, "\nmedian of %u runs each after one to warm up; spread: (most - least) / median; "
                 "%u CPUs may be used\n", runs, crew_cpu_count());
+    if (job->foot)
+        fprintf(to, "%s", job->foot);
     if (fclose(to) != 0) {
         free(text);
         return say_error("no memory for the table");
@@ -156,7 +164,8 @@ static int run_row(const struct compare_job *job, struct row *row, int run, uint
     int status = job->run(job->context, row->kind, row->workers, result);
 
     if (run >= 0)
-        row->times[run] = (double)(crew_time_now() - begin) / 1e9;
+        row->times[run] = job->seconds ? job->seconds(job->context)
+                                       : (double)(crew_time_now() - begin) / 1e9;
     if (status != EXIT_DONE)
         return status;
     if (!*known) {
@@ -176,7 +185,7 @@ int compare(const struct compare_job *job, const struct common_options *common)
 {
     struct row rows[MOST_ROWS];
     uint64_t expected[COMPARE_RESULT];
-    unsigned count = rows_plan(rows, common), runs = common->runs;
+    unsigned count = rows_plan(rows, job, common), runs = common->runs;
     double *times = calloc((size_t)count * runs, sizeof *times);
     struct progress bar;
     bool known = false;

@@ -12,14 +12,21 @@ enum { COMPARE_RESULT = 4 };
 
 struct compare_job {
     void *context;
+    bool auto_row; /* one more row: auto */
 
     /* Does all the work once: 0, or an exit status after say_error(). */
     int (*run)(void *context, enum crew_kind kind, unsigned workers,
                uint64_t result[COMPARE_RESULT]);
 
+    /* The time of the last run in s, where it is not that of the call; may be NULL. */
+    double (*seconds)(void *context);
+
     /* The result, as the head of the table and as members of the JSON object. */
     void (*head)(void *context, const uint64_t result[COMPARE_RESULT], char *text, size_t room);
     void (*members)(void *context, const uint64_t result[COMPARE_RESULT], struct json *json);
+
+    /* What stands below the table; may be NULL. */
+    const char *foot;
 };
 
 /* Prints the table on standard output. The exit status. */

@@ -18,6 +18,7 @@ static const struct {
     command_function *run;
     const char *purpose;
 } commands[] = {
+    {"filter", filter_main, "the moving average of a signal"},
     {"primes", primes_main, "list or count the primes of a range"},
 };
 

@@ -125,21 +125,24 @@ static void npy_head(const struct sink_file *file, char head[NPY_HEADER], uint64
               file->sink->channels);
 }
 
-static int put_head(struct sink_file *file, uint64_t rows)
+static int begin(struct sink_file *file)
 {
     const struct sink *sink = file->sink;
     char head[NPY_HEADER];
 
+    if (file->begun)
+        return 0;
+    file->begun = true;
     switch (sink->shape) {
     case SINK_NPY:
-        npy_head(file, head, rows == UINT64_MAX ? 0 : rows);
+        npy_head(file, head, file->expected == UINT64_MAX ? 0 : file->expected);
         return output_write(&file->out, head, NPY_HEADER);
     case SINK_CSV:
         return output_write(&file->out, sink->header, strlen(sink->header));
     case SINK_JSON:
         return output_write(&file->out, sink->members, strlen(sink->members));
     case SINK_AUDIO:
-        return audio_create(&file->audio, &file->out, sink->path ? sink->path : "", &sink->audio,
+        return audio_create(&file->audio, &file->out, sink->audio_name, &sink->audio,
                             file->why, sizeof file->why);
     case SINK_TEXT:
     case SINK_RAW:
@@ -152,7 +155,11 @@ int sink_open(struct sink_file *file, const struct sink *sink, uint64_t rows)
 {
     int r;
 
-    *file = (struct sink_file){.sink = sink, .out.fd = -1, .target.fd = -1};
+    *file = (struct sink_file){.sink = sink, .out.fd = -1, .target.fd = -1, .expected = rows};
+    if (sink->fd != 0) {
+        file->out = (struct output){.fd = sink->fd, .pipe_widened = true};
+        return 0;
+    }
     r = output_open(&file->out, sink->path);
     if (r < 0)
         return r;
@@ -163,18 +170,21 @@ int sink_open(struct sink_file *file, const struct sink *sink, uint64_t rows)
         if (file->out.fd < 0)
             return file->out.fd;
     }
-    if (binary(sink) && (sink->single || sink->channels > 1))
-        file->out.record = RECORD_NONE;
+    if (sink->shape == SINK_TEXT || sink->shape == SINK_CSV)
+        file->out.record = RECORD_LINE;
+    else if (binary(sink) && !sink->single && sink->channels == 1)
+        file->out.record = RECORD_8_BYTES;
     else
-        file->out.record = binary(sink) ? RECORD_8_BYTES
-                           : sink->shape == SINK_JSON ? RECORD_NONE : RECORD_LINE;
-    return put_head(file, rows);
+        file->out.record = RECORD_NONE;
+    return 0;
 }
 
 int sink_put(struct sink_file *file, const char *bytes, size_t size, size_t rows)
 {
-    if (rows == 0)
-        return 0;
+    int r = rows > 0 ? begin(file) : 0;
+
+    if (r < 0 || rows == 0)
+        return r;
     if (file->sink->shape == SINK_JSON && file->rows == 0) { /* before the first there is no comma */
         bytes += 2;
         size -= 2;
@@ -205,8 +215,10 @@ static int copy(struct sink_file *file)
 int sink_finish(struct sink_file *file)
 {
     char text[96];
-    int r = 0, n;
+    int r = begin(file), n;
 
+    if (r < 0)
+        return r;
     switch (file->sink->shape) {
     case SINK_NPY: {
         char head[NPY_HEADER];
@@ -229,6 +241,8 @@ int sink_finish(struct sink_file *file)
     }
     if (r == 0 && file->spooled)
         r = copy(file);
+    if (r == 0 && file->sink->fd != 0)
+        return 0;
     return r < 0 ? r : output_finish(file->spooled ? &file->target : &file->out);
 }
 
@@ -241,7 +255,7 @@ void sink_discard(struct sink_file *file)
         if (file->out.fd >= 0)
             close(file->out.fd);
         output_discard(&file->target);
-    } else {
+    } else if (file->sink->fd == 0) {
         output_discard(&file->out);
     }
 }

@@ -19,7 +19,9 @@ struct sink {
     const char *header;     /* csv: the first line; "": none                       */
     const char *members;    /* json: what stands before the averages, with its comma */
     struct audio_format audio;
+    const char *audio_name; /* its ending says which container                     */
     const char *path;       /* NULL: standard output                               */
+    int fd;                 /* not 0: a descriptor to write to, instead            */
 };
 
 /* -- in workers: nothing but arithmetic -- */
@@ -36,15 +38,16 @@ struct sink_file {
     const struct sink *sink;
     struct output out;    /* what is written to; a file without a name if 'spool' */
     struct output target; /* where that goes at the end                           */
-    bool spooled;
+    bool spooled, begun;
     struct audio_out *audio;
+    uint64_t expected;    /* rows, or UINT64_MAX                                  */
     uint64_t rows;
     char why[256];        /* of the last error, if it is not the output's own     */
 };
 
-/* Opens it and writes its head. 'rows': how many will come, UINT64_MAX if that is not known: then a
- * shape whose head says so goes through a temporary file if the output can't be mended. 0 or an error;
- * sink_discard() is needed in both cases. */
+/* Opens it; its head is written with the first row. 'rows': how many will come, UINT64_MAX if that is
+ * not known: then a shape whose head says so goes through a temporary file if the output can't be
+ * mended. 0 or an error; sink_discard() is needed in both cases. */
 int sink_open(struct sink_file *file, const struct sink *sink, uint64_t rows);
 
 /* What sink_format() made of the next 'rows' rows. 0 or an error. */

@@ -229,7 +229,7 @@ static int open_audio(struct source *source)
                        sizeof source->why);
 
     if (r < 0)
-        return refuse(source, source->why);
+        return say_error("%s", source->why);
     source->kind = SOURCE_AUDIO;
     source->channels = source->audio_format.channels;
     source->dimensions = source->channels > 1 ? 2 : 1;
@@ -359,7 +359,7 @@ static int read_at(const struct source *source, void *to, size_t size, off_t at)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n < 0 ? -errno : -EIO;
+            return n < 0 ? -errno : -ENODATA;
         s += n;
         at += n;
         size -= (size_t)n;
@@ -424,9 +424,10 @@ static int64_t audio_rows(struct source *source, void *out, bool single, uint64_
 {
     int64_t n = single ? audio_read_f32(source->audio, out, most) : audio_read_f64(source->audio, out, most);
 
-    if (n == -EINVAL)
-        snprintf(source->why, sizeof source->why, "%s", audio_why(source->audio));
-    return n;
+    if (n >= 0)
+        return n;
+    snprintf(source->why, sizeof source->why, "%s", audio_why(source->audio));
+    return -EINVAL;
 }
 
 /* Gathers whole rows in 'ahead', which begins at 'ahead_at'. */
@@ -465,10 +466,11 @@ static int64_t gather(struct source *source, size_t row, bool wait)
 static int64_t ended_early(struct source *source, size_t rest)
 {
     if (source->rows != UINT64_MAX)
-        snprintf(source->why, sizeof source->why, "ends after %llu of %llu samples",
+        snprintf(source->why, sizeof source->why, "%s: ends after %llu of %llu samples", source->name,
                  (unsigned long long)(source->rows - source->left), (unsigned long long)source->rows);
     else
-        snprintf(source->why, sizeof source->why, "ends within a sample, %zu bytes after its begin", rest);
+        snprintf(source->why, sizeof source->why, "%s: ends within a sample, %zu bytes after its begin",
+                 source->name, rest);
     return -EINVAL;
 }
 

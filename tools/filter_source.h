@@ -53,7 +53,7 @@ struct source {
     char *ahead;            /* read, and not given away yet                  */
     size_t ahead_size, ahead_at, ahead_room;
     bool ended;
-    char why[320];          /* what was wrong, after -EINVAL                 */
+    char why[320];          /* what was wrong, after -EINVAL; names the file */
 };
 
 /* Opens 'path' ("-": standard input) and learns the layout. 'columns' are for a CSV. EXIT_DONE, or
@@ -70,7 +70,7 @@ void source_close(struct source *source);
 bool source_anywhere(const struct source *source);
 
 /* Rows first ... first + rows - 1 as f64, or f32 if 'single', channel c at 'out' + c * 'stride' bytes.
- * 'staging': source_staging() bytes. 0; -EIO: the file is shorter than it was; or an error. */
+ * 'staging': source_staging() bytes. 0; -ENODATA: the file is shorter than it was; or an error. */
 size_t source_staging(const struct source *source, uint64_t rows, bool single);
 int source_fetch(const struct source *source, uint64_t first, uint64_t rows, void *out, size_t stride,
                  bool single, void *staging);

@@ -22,7 +22,7 @@
 
 #include <stdalign.h>
 
-enum { ORDERED_ARGUMENT = 192, ORDERED_RESULT = 64 };
+enum { ORDERED_ARGUMENT = 128, ORDERED_RESULT = 64 };
 
 struct ordered_slot {
     alignas(16) unsigned char argument[ORDERED_ARGUMENT];

@@ -270,7 +270,8 @@ int primes_main(int argc, char **argv)
         .set = set,
         .context = &q,
     };
-    const struct compare_job job = {&q, compare_one, compare_head, compare_members};
+    const struct compare_job job = {.context = &q, .run = compare_one, .head = compare_head,
+                                    .members = compare_members};
     int first, r = options_read(&line, argc, argv, &q.common, &first);
 
     if (r == OPTIONS_GO_ON) {

@@ -1,0 +1,51 @@
+/* filter_task.h - what a worker does for the filter: gets samples, averages them, writes them down.
+ *
+ * A task has no effect but on the buffers that it is given, so it can be run again. */
+#ifndef TOOLS_FILTER_TASK_H
+#define TOOLS_FILTER_TASK_H
+
+#include "filter_run.h"
+
+/* What all tasks of a run share; it stands before workers are forked, and does not change. */
+struct filter_plan {
+    const struct filter_work *work;
+    const struct source *source;
+    const struct sink *sink;
+    uint64_t left;        /* samples before the first; only if source_anywhere() */
+};
+
+enum filter_step {
+    STEP_FETCH, /* gets its samples, and averages them   */
+    STEP_READ,  /* text to numbers                       */
+    STEP_MEAN,  /* averages the samples that it is given */
+};
+
+struct filter_task {
+    const struct filter_plan *plan;
+    enum filter_step step;
+    uint64_t first;      /* number of the first average                               */
+    uint64_t count;      /* averages                                                  */
+    const char *text;    /* READ                                                      */
+    size_t size;
+    void *rows;          /* READ: where the numbers go, as f64. MEAN: the extended samples,
+                            count + window - 1 rows, all channels of a row together,
+                            f64 or as 'single' says; from a table always f64          */
+    void *memory;        /* task_memory() bytes                                       */
+    char *out;           /* sink_room() bytes                                         */
+};
+
+struct filter_answer {
+    struct table_piece piece; /* READ             */
+    uint64_t bytes, hash;     /* of the averages  */
+};
+
+/* Bytes that FETCH or MEAN of 'count' averages works in. */
+size_t task_memory(const struct filter_plan *plan, enum filter_step step, uint64_t count);
+
+/* 0, or an error. */
+int task_run(const struct filter_task *task, struct filter_answer *answer);
+
+/* What stands where there is no sample. */
+double task_padding(const struct filter_work *work);
+
+#endif
