@@ -42,6 +42,7 @@ fail(struct audio_in *in, int error, const char *format, ...)
     va_list args;
 
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it doesn't see va_start */
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     snprintf(in->why, sizeof in->why, "%s: %s", quoted(in->name), text);
@@ -297,7 +298,7 @@ static int open_any(struct audio_in *in, struct audio_format *format)
                                                            : open_other(in, format);
 }
 
-int audio_open(struct audio_in **to, int fd, const char *name, struct audio_format *format,
+int audio_open(struct audio_in **opened, int fd, const char *name, struct audio_format *format,
                char *why, size_t room)
 {
     struct audio_in *in = calloc(1, sizeof *in);
@@ -321,7 +322,7 @@ int audio_open(struct audio_in **to, int fd, const char *name, struct audio_form
     }
     found.single = audio_encoding_is_single(found.encoding);
     *format = found;
-    *to = in;
+    *opened = in;
     return 0;
 }
 

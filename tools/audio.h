@@ -28,7 +28,7 @@ struct audio_out;
 
 /* 'fd' is read from where it stands, and stays the caller's. 'name' is for what 'why' says, which names
  * it. -EINVAL: it isn't sound, or it is damaged. */
-int audio_open(struct audio_in **in, int fd, const char *name, struct audio_format *format, char *why,
+int audio_open(struct audio_in **opened, int fd, const char *name, struct audio_format *format, char *why,
                size_t room);
 /* Up to 'frames' of all channels, interleaved. How many; 0 at the end; or an error, also when the file
  * ends too early. */
@@ -46,7 +46,7 @@ bool audio_knows(const char *name);
  * as 'single' says, or the best that it has. Integers are rounded and clipped; NaN is silence there.
  * A WAV of 4 GB or more becomes RF64. Through a pipe a WAV's header says format->frames, or, if that
  * is 0, that the sound goes on to the end. 'format' need not stay. */
-int audio_create(struct audio_out **to, struct output *out, const char *name,
+int audio_create(struct audio_out **created, struct output *out, const char *name,
                  const struct audio_format *format, char *why, size_t room);
 int audio_write_f64(struct audio_out *to, const double *samples, uint64_t frames);
 int audio_write_f32(struct audio_out *to, const float *samples, uint64_t frames);

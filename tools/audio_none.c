@@ -8,10 +8,10 @@
 
 static const char sentence[] = "crew was built without libsndfile";
 
-int audio_open(struct audio_in **in, int fd, const char *name, struct audio_format *format,
+int audio_open(struct audio_in **opened, int fd, const char *name, struct audio_format *format,
                char *why, size_t room)
 {
-    (void)in, (void)fd, (void)name, (void)format;
+    (void)opened, (void)fd, (void)name, (void)format;
     snprintf(why, room, "%s", sentence);
     return -ENOTSUP;
 }
@@ -55,10 +55,10 @@ bool audio_knows(const char *name)
     return false;
 }
 
-int audio_create(struct audio_out **to, struct output *out, const char *name,
+int audio_create(struct audio_out **created, struct output *out, const char *name,
                  const struct audio_format *format, char *why, size_t room)
 {
-    (void)to, (void)out, (void)name, (void)format;
+    (void)created, (void)out, (void)name, (void)format;
     snprintf(why, room, "%s", sentence);
     return -ENOTSUP;
 }

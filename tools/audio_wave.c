@@ -16,6 +16,7 @@ wrong(char *why, size_t room, const char *format, ...)
     va_list args;
 
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it doesn't see va_start */
     vsnprintf(why, room, format, args);
     va_end(args);
     return -EINVAL;
@@ -449,7 +450,7 @@ static unsigned char *put_format(unsigned char *at, const struct wave *wave)
 size_t wave_header(unsigned char header[WAVE_HEADER], struct wave *wave, bool spare)
 {
     bool integers = wave->coding <= WAVE_S32, known = wave->data != WAVE_UNKNOWN;
-    uint64_t frames = known ? wave->data / (wave_sample(wave->coding) * wave->channels) : 0;
+    uint64_t frames = known ? wave->data / wave_sample(wave->coding) / wave->channels : 0;
     size_t size = 12 + (spare ? 36 : 0) +
                   (wave->extensible ? 48
                    : integers       ? 24

@@ -364,7 +364,7 @@ static int write_piece(struct audio_out *to, size_t count)
 int audio_write_f64(struct audio_out *to, const double *samples, uint64_t frames)
 {
     uint64_t count = frames * to->channels;
-    size_t room = PIECE / to->channels * to->channels;
+    size_t room = PIECE - PIECE % to->channels;
 
     if (to->bits == 0 && !to->lossy && to->error == 0 && frames > 0)
         return wrote(to, (sf_count_t)frames,
@@ -386,7 +386,7 @@ int audio_write_f64(struct audio_out *to, const double *samples, uint64_t frames
 int audio_write_f32(struct audio_out *to, const float *samples, uint64_t frames)
 {
     uint64_t count = frames * to->channels;
-    size_t room = PIECE / to->channels * to->channels;
+    size_t room = PIECE - PIECE % to->channels;
 
     if (to->bits == 0 && !to->lossy && to->error == 0 && frames > 0)
         return wrote(to, (sf_count_t)frames,
