@@ -313,21 +313,13 @@ static inline double generated(uint64_t key, uint64_t i)
 #define LANES 2
 #include "filter_kernel_level.h"
 
-typedef void run_function(struct walk *w, void *scratch);
-
 struct level {
     const char *name;
-    run_function *run[6]; /* by enum as: mean, sum and skip of f64 and f32 */
+    void (*run)(struct walk *w, void *scratch);
     void (*generate)(uint64_t key, uint64_t first, size_t count, double *out);
 };
 
-#define TABLE(level)                                                                          \
-    {                                                                                         \
-        #level,                                                                               \
-        { level##_mean_f64, level##_mean_f32, level##_sum_f64, level##_sum_f32,               \
-          level##_skip_f64, level##_skip_f32 },                                               \
-        level##_generate,                                                                     \
-    }
+#define TABLE(level) { #level, level##_run, level##_generate }
 
 static const struct level levels[] = {
     TABLE(plain),
@@ -378,7 +370,7 @@ static void run(enum as as, const struct filter_span *span, const void *in, void
     if (span->count == 0)
         return;
     walk_begin(&w, as, span, in, out);
-    level_here()->run[as](&w, span->scratch);
+    level_here()->run(&w, span->scratch);
 }
 
 void filter_mean_f64(const struct filter_span *span, const double *in, double *out)

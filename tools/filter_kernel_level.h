@@ -2,7 +2,7 @@
  * filter_kernel.c, which defines LEVEL (the attribute of its functions), NAMED(name), LANES (how many
  * f64 a register has: 2, 4 or 8), and STREAM(to, from, bytes), a store past the caches.
  *
- * Everything is inlined into the functions at the end; what is constant there is a parameter here. */
+ * What is INLINE is inlined into the functions at the end; what is constant there is a parameter here. */
 
 /* -- octets ---------------------------------------------------------------------------------- */
 
@@ -97,18 +97,17 @@ INLINE octet NAMED(load)(const char *from, enum as as)
  * between CPUs and compilers. */
 INLINE void NAMED(store)(char *to, octet sum, octet divisor, enum as as, bool stream)
 {
-    struct {
-        NAMED(narrow) part[PARTS];
-    } narrow;
-
     EACH {
         if (!(as & AS_SUM))
             sum.part[i] /= divisor.part[i];
         sum.part[i] = NAMED(unless_nan)(sum.part[i], __builtin_nan(""));
-        if (as & AS_F32)
-            narrow.part[i] = __builtin_convertvector(sum.part[i], NAMED(narrow));
     }
     if (as & AS_F32 && !(as & AS_SUM)) {
+        struct {
+            NAMED(narrow) part[PARTS];
+        } narrow;
+
+        EACH narrow.part[i] = __builtin_convertvector(sum.part[i], NAMED(narrow));
         if (stream)
             STREAM(to, &narrow, sizeof narrow);
         else
@@ -185,7 +184,7 @@ INLINE octet NAMED(suffixes)(octet *sums, size_t count, octet behind)
 /* -- windows --------------------------------------------------------------------------------- */
 
 /* Sums of 8 for octets u ... u + count - 1: kept in 'sums' unless it is NULL, and added to 'prefix'. */
-INLINE void NAMED(gather)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, uint64_t count,
+LEVEL static __attribute__((noinline)) void NAMED(gather)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, uint64_t count,
                           octet *sums, octet *prefix, enum as as)
 {
     const size_t step = 8 * in_size(as);
@@ -210,7 +209,7 @@ INLINE void NAMED(gather)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, 
     *prefix = sum;
 }
 
-INLINE void NAMED(pipe_at)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, enum as as)
+LEVEL static __attribute__((noinline)) void NAMED(pipe_at)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, enum as as)
 {
     uint64_t n = 1;
 
@@ -375,26 +374,44 @@ INLINE void NAMED(directly)(struct walk *w, enum as as)
 
 /* -- what the table has ---------------------------------------------------------------------- */
 
-#define RUN(name, as)                                                                         \
-    LEVEL static void NAMED(name)(struct walk *w, void *scratch)                              \
-    {                                                                                         \
-        if (w->window < SHORTEST_BLOCK)                                                       \
-            NAMED(directly)(w, as);                                                           \
-        else if (w->octets <= OCTETS_WHOLE)                                                   \
-            NAMED(blocks)(w, scratch, as);                                                    \
-        else                                                                                  \
-            NAMED(parts)(w, scratch, as);                                                     \
-        if (w->stream)                                                                        \
-            STREAMED();                                                                       \
-    }
+/* The means of whole windows, each type by itself; and everything, where 'as' is known only now. */
+LEVEL static void NAMED(mean_f64)(struct walk *w, void *scratch)
+{
+    if (w->window < SHORTEST_BLOCK)
+        NAMED(directly)(w, 0);
+    else
+        NAMED(blocks)(w, scratch, 0);
+}
 
-RUN(mean_f64, 0)
-RUN(mean_f32, AS_F32)
-RUN(sum_f64, AS_SUM)
-RUN(sum_f32, AS_F32 | AS_SUM)
-RUN(skip_f64, AS_CLEAN)
-RUN(skip_f32, AS_F32 | AS_CLEAN)
-#undef RUN
+LEVEL static void NAMED(mean_f32)(struct walk *w, void *scratch)
+{
+    if (w->window < SHORTEST_BLOCK)
+        NAMED(directly)(w, AS_F32);
+    else
+        NAMED(blocks)(w, scratch, AS_F32);
+}
+
+LEVEL static void NAMED(any)(struct walk *w, void *scratch)
+{
+    if (w->window < SHORTEST_BLOCK)
+        NAMED(directly)(w, w->as);
+    else if (w->octets <= OCTETS_WHOLE)
+        NAMED(blocks)(w, scratch, w->as);
+    else
+        NAMED(parts)(w, scratch, w->as);
+}
+
+LEVEL static void NAMED(run)(struct walk *w, void *scratch)
+{
+    if (w->as == 0 && w->octets <= OCTETS_WHOLE)
+        NAMED(mean_f64)(w, scratch);
+    else if (w->as == AS_F32 && w->octets <= OCTETS_WHOLE)
+        NAMED(mean_f32)(w, scratch);
+    else
+        NAMED(any)(w, scratch);
+    if (w->stream)
+        STREAMED();
+}
 
 LEVEL static void NAMED(generate)(uint64_t key, uint64_t first, size_t count, double *out)
 {
