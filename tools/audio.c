@@ -8,7 +8,6 @@
 #include "audio_formats.h"
 #include "audio_source.h"
 #include "audio_wave.h"
-#include "say.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -45,7 +44,7 @@ fail(struct audio_in *in, int error, const char *format, ...)
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it doesn't see va_start */
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    snprintf(in->why, sizeof in->why, "%s: %s", quoted(in->name), text);
+    snprintf(in->why, sizeof in->why, "%s: %s", in->name, text);
     in->error = error;
     return error;
 }
@@ -305,7 +304,7 @@ int audio_open(struct audio_in **opened, int fd, const char *name, struct audio_
     struct audio_format found = { 0 };
     int r;
 
-    snprintf(why, room, "%s: %s", quoted(name), strerror(ENOMEM));
+    snprintf(why, room, "%s: %s", name, strerror(ENOMEM));
     if (!in)
         return -ENOMEM;
     in->name = strdup(name);

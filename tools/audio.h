@@ -26,8 +26,8 @@ struct audio_format {
 struct audio_in;
 struct audio_out;
 
-/* 'fd' is read from where it stands, and stays the caller's. 'name' is for what 'why' says, which names
- * it. -EINVAL: it isn't sound, or it is damaged. */
+/* 'fd' is read from where it stands, and stays the caller's. 'name' is what 'why' begins with, so quoted
+ * already. -EINVAL: it isn't sound, or it is damaged. */
 int audio_open(struct audio_in **opened, int fd, const char *name, struct audio_format *format, char *why,
                size_t room);
 /* Up to 'frames' of all channels, interleaved. How many; 0 at the end; or an error, also when the file
@@ -45,7 +45,7 @@ bool audio_knows(const char *name);
  * format->container is 0 (none: wav). An encoding that the container doesn't have becomes f32 or f64,
  * as 'single' says, or the best that it has. Integers are rounded and clipped; NaN is silence there.
  * A WAV of 4 GB or more becomes RF64. Through a pipe a WAV's header says format->frames, or, if that
- * is 0, that the sound goes on to the end. 'format' need not stay. */
+ * is 0, that the sound goes on to the end. 'format' need not stay. 'why' doesn't name the output. */
 int audio_create(struct audio_out **created, struct output *out, const char *name,
                  const struct audio_format *format, char *why, size_t room);
 int audio_write_f64(struct audio_out *to, const double *samples, uint64_t frames);

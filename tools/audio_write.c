@@ -8,7 +8,6 @@
 
 #include "audio_formats.h"
 #include "audio_wave.h"
-#include "say.h"
 #include "temporary.h"
 
 #include <errno.h>
@@ -310,7 +309,7 @@ int audio_create(struct audio_out **created, struct output *out, const char *nam
     if (to && to->buffer)
         r = open_file(to, name, format, text, sizeof text);
     if (r < 0) {
-        snprintf(why, room, "%s: %s", quoted(name), text);
+        snprintf(why, room, "%s", text);
         if (to)
             audio_abandon(to);
         return r;

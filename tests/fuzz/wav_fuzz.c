@@ -47,7 +47,7 @@ static void hear(struct sound *sound, int fd)
 {
     struct audio_in *in;
     int64_t n;
-    int r = audio_open(&in, fd, "x", &sound->format, sound->why, sizeof sound->why);
+    int r = audio_open(&in, fd, "'x'", &sound->format, sound->why, sizeof sound->why);
 
     sound->frames = r;
     if (r == 0) {
