@@ -277,7 +277,7 @@ START_TEST(scratch_is_small_for_every_window)
         ck_assert_uint_gt(size, 0);
         ck_assert_uint_eq(size % 64, 0);
         if (window <= (uint64_t)1 << 31)
-            ck_assert_uint_le(size, 3 << 20);
+            ck_assert_uint_le(size, 2 << 20);
     }
 }
 END_TEST
