@@ -98,7 +98,7 @@ static int find_rows(struct table *table, struct first_rows *f, const char *p, b
         }
         behind = pass_row(p, f->end, candidates, counts[i]);
         if (!behind) {
-            if (!whole && !has_lone_return(p, f->end))
+            if (!whole && (i > 0 || !has_lone_return(p, f->end)))
                 return TABLE_MORE;
             behind = f->end;
         }
