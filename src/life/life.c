@@ -1,5 +1,6 @@
 /* life.c - the root, its members, and the supervisor. */
 #include "life.h"
+#include "roster.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -65,6 +66,7 @@ static void forget(void)
     life.root = false;
     life.held = 0;
     store_relaxed(&life.me, 0);
+    party_forget();
 }
 
 static int root_init(size_t size)
@@ -83,8 +85,14 @@ static int root_init(size_t size)
     r = arena_create(&life.arena, size);
     if (r < 0)
         return r;
-    life.root = true;
+    roster_use(&life.arena, arena_aside(&life.arena));
     life.generation[ROOT_SEAT]++;
+    r = roster_sit(life.generation[ROOT_SEAT] << SEAT_BITS | ROOT_SEAT, os_pid(), program_invocation_short_name);
+    if (r < 0) {
+        arena_destroy(&life.arena);
+        return r;
+    }
+    life.root = true;
     alloc_cache_init(&life.cache, life.generation[ROOT_SEAT] << SEAT_BITS | ROOT_SEAT);
     store_release(&life.me, life.cache.owner);
     return 0;
@@ -191,6 +199,7 @@ static void bury(struct member *member)
         return;
     os_poll_remove(life.poll, member->pidfd);
     member->end = end;
+    roster_died(member->id);
     if (member->repair)
         member->repair(member);
     alloc_sweep(&life.arena, member->id);
@@ -352,7 +361,9 @@ static pid_t start_locked(struct member *member)
     }
     life.starting = false;
     member->pid = pid;
-    r = pid < 0 ? (int)pid : os_poll_add(life.poll, member->pidfd, member);
+    r = pid < 0 ? (int)pid : roster_sit(member->id, pid, member->name);
+    if (r == 0)
+        r = os_poll_add(life.poll, member->pidfd, member);
     if (r == 0) {
         os_go(&member->shm->go, OS_GO_RUN);
         return pid;
@@ -364,6 +375,7 @@ static pid_t start_locked(struct member *member)
         while (os_reap(member->pidfd, pid, &end) == -EAGAIN)
             os_yield();
         os_close(member->pidfd);
+        roster_died(member->id);
     }
     leave_seat(member);
     life_free(shm);

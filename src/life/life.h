@@ -9,16 +9,15 @@
  * that the process has ended. So whoever was told finds everything whole. It holds no lock of the
  * user's, allocates nothing, and has all signals blocked.
  *
- * Only the root writes seats. When it dies, the kernel ends all others (os_fork), and the arena,
+ * Only the root writes seats; who sits where stands in the arena too (roster.h). When it dies, the kernel ends all others (os_fork), and the arena,
  * which has no name, goes with the last of them: nobody is left to repair anything for. */
 #ifndef CREW_LIFE_H
 #define CREW_LIFE_H
 
+#include "seats.h"
+
 #include <crew/process.h>
 #include <memory/alloc.h>
-
-#define SEATS 4096 /* seat 0 is nobody's, seat 1 the root's */
-#define SEAT_BITS 12
 
 /* What a member says about itself before it ends. In the arena; written by the member alone, read
  * after its death; 'said' last. */

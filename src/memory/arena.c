@@ -29,14 +29,16 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-static void lay_out(struct arena_shm *shm, size_t size)
+static void lay_out(struct arena_shm *shm, size_t whole, size_t aside)
 {
+    size_t size = whole - aside;
     uint64_t pages = (size - ARENA_HEADER) / (ARENA_PAGE + sizeof shm->word[0]);
 
     /* the rounding of 'first' may cost one page */
     while (round_up(ARENA_HEADER + pages * sizeof shm->word[0], ARENA_PAGE) + pages * ARENA_PAGE > size)
         pages--;
-    shm->size = size;
+    shm->size = whole;
+    shm->aside = aside ? size : 0;
     shm->pages = pages;
     shm->first = round_up(ARENA_HEADER + pages * sizeof shm->word[0], ARENA_PAGE);
     shm->magic = ARENA_MAGIC;
@@ -82,7 +84,7 @@ int arena_create(struct arena *arena, size_t size)
     }
     arena->shm = base;
     arena->fd = fd;
-    lay_out(arena->shm, size);
+    lay_out(arena->shm, size, ARENA_ASIDE);
     return 0;
 }
 
@@ -92,7 +94,7 @@ int arena_init(struct arena *arena, void *memory, size_t size)
         return -EINVAL;
     arena->shm = memory;
     arena->fd = -1;
-    lay_out(arena->shm, size);
+    lay_out(arena->shm, size, 0);
     return 0;
 }
 
@@ -136,6 +138,11 @@ int arena_buy(struct arena *arena, uint64_t count)
     while (bought < wish && !swap_if(&shm->bought, &bought, wish))
         ;
     return 0;
+}
+
+int arena_buy_aside(struct arena *arena, size_t offset, size_t size)
+{
+    return arena->fd < 0 ? 0 : os_memory_buy(arena->fd, arena->shm->aside + offset, size);
 }
 
 bool arena_contains(const struct arena *arena, const void *address, size_t size)

@@ -1,0 +1,230 @@
+/* roster.c - the law is in roster.h. */
+#include "roster.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define BUY 4096 /* bytes at a time */
+
+_Static_assert(sizeof(struct roster_shm) <= ARENA_ASIDE, "the roster has its place beside the pages");
+_Static_assert(sizeof(struct party_shm) == CACHE_LINE, "a party to a line: its thread writes there");
+
+static struct arena *arena;
+static struct roster_shm *roster;
+
+void roster_use(struct arena *a, struct roster_shm *r)
+{
+    arena = a;
+    roster = r;
+}
+
+/* Makes entry 'n' of a table fit to be touched. 'bought' counts entries, and rises after the purchase; the
+ * next one buys again what a dead process bought and did not count. */
+static int buy(_Atomic uint32_t *bought, uint32_t n, size_t table, size_t entry)
+{
+    uint32_t have = load_acquire(bought);
+    size_t from = table + have * entry, to = table + ((size_t)n + 1) * entry;
+    uint32_t now;
+    int r;
+
+    if (n < have)
+        return 0;
+    from = from / BUY * BUY;
+    to = (to + BUY - 1) / BUY * BUY;
+    r = arena_buy_aside(arena, from, to - from);
+    if (r < 0)
+        return r;
+    now = (uint32_t)((to - table) / entry);
+    while (have < now && !swap_if(bought, &have, now))
+        ;
+    return 0;
+}
+
+/* -- processes ----------------------------------------------------------------------------- */
+
+int roster_sit(uint32_t id, pid_t pid, const char *name)
+{
+    uint32_t s = id & (SEATS - 1);
+    struct seat_shm *seat = &roster->seat[s];
+    int r = arena_buy_aside(arena, 0, BUY); /* the head */
+
+    if (r == 0)
+        r = buy(&roster->seats, s, offsetof(struct roster_shm, seat), sizeof *seat);
+    if (r < 0)
+        return r;
+    seat->pid = pid;
+    memset(seat->name, 0, sizeof seat->name);
+    for (unsigned i = 0; i + 1 < sizeof seat->name && name[i]; i++)
+        seat->name[i] = name[i];
+    store_total(&seat->id, id);
+    return 0;
+}
+
+static bool sits(uint32_t id)
+{
+    uint32_t s = id & (SEATS - 1);
+
+    return id != 0 && s < load_acquire(&roster->seats) && load_total(&roster->seat[s].id) == id;
+}
+
+static void wake_all(void)
+{
+    uint32_t parties = load_acquire(&roster->parties);
+
+    for (uint32_t n = 0; n < parties && n < PARTIES; n++) {
+        uint64_t at = load_total(&roster->party[n].asleep);
+
+        if (at != 0)
+            os_futex_wake((_Atomic uint32_t *)((char *)roster + (int64_t)at), INT32_MAX);
+    }
+}
+
+static void give_up(struct party_shm *party, uint64_t word)
+{
+    store_total(&party->asleep, 0);
+    store_total(&party->word, word >> 32 << 32);
+}
+
+void roster_died(uint32_t id)
+{
+    uint32_t parties = load_acquire(&roster->parties);
+
+    if (sits(id))
+        store_total(&roster->seat[id & (SEATS - 1)].id, 0);
+    atomic_fetch_add(&roster->deaths, 1);
+    wake_all();
+    for (uint32_t n = 0; n < parties && n < PARTIES; n++) {
+        uint64_t word = load_total(&roster->party[n].word);
+
+        if ((uint32_t)word == id)
+            give_up(&roster->party[n], word);
+    }
+}
+
+/* -- threads ------------------------------------------------------------------------------- */
+
+#define GENERATION (UINT32_MAX >> 13) /* 19 bits */
+
+static uint32_t name_of(uint32_t n, uint64_t word)
+{
+    return ((uint32_t)(word >> 32) & GENERATION) << PARTY_BITS | n;
+}
+
+static bool claim(uint32_t n, uint32_t me, uint32_t *name)
+{
+    struct party_shm *party = &roster->party[n];
+    uint64_t word = load_acquire(&party->word), next;
+    uint32_t generation = (uint32_t)(word >> 32) + 1;
+
+    if ((uint32_t)word != 0)
+        return false;
+    if ((generation & GENERATION) == 0 || (generation & GENERATION) == GENERATION)
+        generation = generation + 2; /* neither 0 nor all ones in a name */
+    next = (uint64_t)generation << 32 | me;
+    if (!swap_if(&party->word, &word, next))
+        return false;
+    *name = name_of(n, next);
+    return true;
+}
+
+uint32_t party_claim(uint32_t me)
+{
+    struct seat_shm *seat = &roster->seat[me & (SEATS - 1)];
+    uint32_t name;
+
+    if (!sits(me))
+        return 0;
+    for (uint32_t n = 0; n < PARTIES; n++) {
+        struct party_shm *party = &roster->party[n];
+
+        if (buy(&roster->parties, n, offsetof(struct roster_shm, party), sizeof *party) < 0)
+            return 0;
+        if (!claim(n, me, &name))
+            continue;
+        party->pid = seat->pid;
+        memcpy(party->name, seat->name, sizeof party->name);
+        return name;
+    }
+    return 0;
+}
+
+static struct party_shm *party_at(uint32_t party)
+{
+    return &roster->party[party & (PARTIES - 1)];
+}
+
+void party_leave(uint32_t party)
+{
+    struct party_shm *p = party_at(party);
+
+    give_up(p, load_acquire(&p->word));
+    atomic_fetch_add(&roster->deaths, 1);
+    wake_all();
+}
+
+bool party_is_dead(uint32_t party)
+{
+    uint32_t n = party & (PARTIES - 1);
+    uint64_t word;
+
+    if (n >= load_acquire(&roster->parties))
+        return true;
+    word = load_total(&roster->party[n].word);
+    return name_of(n, word) != party || !sits((uint32_t)word);
+}
+
+bool party_describe(uint32_t party, pid_t *pid, char name[16])
+{
+    uint32_t n = party & (PARTIES - 1);
+    struct party_shm *p = &roster->party[n];
+
+    if (n >= load_acquire(&roster->parties) || name_of(n, load_acquire(&p->word)) != party)
+        return false;
+    *pid = p->pid;
+    memcpy(name, p->name, 16);
+    name[15] = '\0';
+    return name_of(n, load_total(&p->word)) == party;
+}
+
+uint32_t party_deaths(void)
+{
+    return load_total(&roster->deaths);
+}
+
+int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,
+                uint32_t deaths, crew_time deadline)
+{
+    struct party_shm *p = party_at(party);
+    int r = 0;
+
+    p->kind = kind;
+    store_total(&p->asleep, (uint64_t)((char *)word - (char *)roster));
+    if (load_total(&roster->deaths) == deaths)
+        r = os_futex_wait(word, expected, deadline);
+    store_release(&p->asleep, 0);
+    return r;
+}
+
+/* -- checking ------------------------------------------------------------------------------ */
+
+const char *roster_check(void)
+{
+    uint32_t seats = load_acquire(&roster->seats), parties = load_acquire(&roster->parties);
+
+    if (seats > SEATS || parties > PARTIES)
+        return "more is bought than there is";
+    for (uint32_t s = 0; s < seats; s++) {
+        uint32_t id = load_acquire(&roster->seat[s].id);
+
+        if (id != 0 && (id & (SEATS - 1)) != s)
+            return "a process sits on another's seat";
+    }
+    for (uint32_t n = 0; n < parties; n++) {
+        const struct party_shm *p = &roster->party[n];
+
+        if ((uint32_t)load_acquire(&p->word) == 0 && load_acquire(&p->asleep) != 0)
+            return "nobody is asleep";
+    }
+    return NULL;
+}

@@ -1,0 +1,100 @@
+/* roster.h - who is there: a seat for each process, a party for each thread that shares something.
+ *
+ * Both stand in the arena, for all to read. A party's name stands in every word that means "I hold this"
+ * or "I am at this", so that whoever looks can tell whether it is still alive, and who it was.
+ *
+ *   seat.id      seat and generation of the process that sits there; 0: nobody. Written by the root:
+ *                before the process begins, and when it is dead for certain.
+ *   party.word   generation:32 process:32. Claimed and given up by the thread itself, each by one store or
+ *                swap; given up by the root when the process is dead. process 0: free.
+ *   party.asleep where the thread waits: offset of a futex word from the roster, 0: nowhere. Written by the
+ *                thread alone, and cleared when the party is given up.
+ *   party.kind   what that word is; written before 'asleep'.
+ *   deaths       rises after a death is written down.
+ *
+ * A thread sleeps only for as long as nobody died:
+ *
+ *     waiter   reads deaths; looks, also whether the owner is alive; writes 'asleep'; sleeps if deaths and
+ *              the word are still what they were
+ *     root     clears seat.id; deaths + 1; wakes whoever is asleep, wherever that is
+ *
+ * Order  'asleep' then deaths, against deaths then 'asleep': both in the one total order (seq_cst). So the
+ * waiter sees the death, or the root sees the waiter. A wake-up that went to the dead, or was still to
+ * come from it, is thereby made good: all look again.
+ *
+ * The thread dies ...            others see            the root
+ *   after the claim              a party of the dead   gives it up; its names are dead names
+ *   asleep                       the same              a wake-up of its word too many
+ *   giving it up                 free, or still its    the same
+ * The root itself dies: the kernel ends all others.
+ *
+ * A generation has 19 bits in a name, a number 11: a name comes back after 2^19 threads in one party. */
+#ifndef CREW_ROSTER_H
+#define CREW_ROSTER_H
+
+#include "seats.h"
+
+#include <memory/arena.h>
+
+#define PARTIES 2048
+#define PARTY_BITS 11
+#define PARTY_NAME ((UINT32_C(1) << 30) - 1) /* the bits that a name has; no name is 0, or all of them */
+
+enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LOCK, WAITS_FOR_OTHER };
+
+struct seat_shm {
+    _Atomic uint32_t id;
+    int32_t pid;   /* of who sits there, or sat there last: written before 'id' */
+    char name[16];
+    uint64_t spare;
+};
+
+struct party_shm {
+    _Alignas(CACHE_LINE) _Atomic uint64_t word;
+    _Atomic uint64_t asleep;
+    uint32_t kind;           /* enum waits_for                                   */
+    int32_t pid;             /* of the process, and its name: written before the */
+    char name[16];           /* party's own is handed out                        */
+};
+
+struct roster_shm {
+    _Alignas(CACHE_LINE) _Atomic uint32_t deaths;
+    _Atomic uint32_t seats, parties; /* that may be touched: bought; only grows */
+    struct seat_shm seat[SEATS];
+    struct party_shm party[PARTIES];
+};
+
+/* The roster of this process's crew, and the arena that it stands in; none before life_arena(). */
+void roster_use(struct arena *arena, struct roster_shm *roster);
+
+/* The root: a process sits down; dies. */
+int roster_sit(uint32_t id, pid_t pid, const char *name);
+void roster_died(uint32_t id);
+
+/* A party for a thread of process 'me'. Its name, or 0: all are taken, or there is no memory. */
+uint32_t party_claim(uint32_t me);
+/* The thread ends. Wakes who waits for what it may hold. */
+void party_leave(uint32_t party);
+
+/* The calling thread's, claimed at the first call. 0: none can be had. */
+uint32_t party_me(void);
+/* In a forked child: its thread has none yet. */
+void party_forget(void);
+
+/* False for a name of the living only. */
+bool party_is_dead(uint32_t party);
+
+/* Who it is, or was; false: nobody knows any more. */
+bool party_describe(uint32_t party, pid_t *pid, char name[16]);
+
+/* Deaths so far: read before looking at what may be waited for. */
+uint32_t party_deaths(void);
+
+/* Sleeps while *word is 'expected' and 'deaths' is what it was. 0: look again; -ETIMEDOUT. */
+int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,
+                uint32_t deaths, crew_time deadline);
+
+/* NULL, or the first invariant that is broken. */
+const char *roster_check(void);
+
+#endif
