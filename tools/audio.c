@@ -52,10 +52,13 @@ fail(struct audio_in *in, int error, const char *format, ...)
 /* 'error' is one of wave_read() or of the source; 'text' is the sentence for -EINVAL. */
 static int fail_source(struct audio_in *in, int error, const char *text)
 {
-    return fail(in, error, "%s",
-                in->source.error   ? strerror(-in->source.error)
-                : error == -EINVAL ? text
-                                   : strerror(-error));
+    char sentence[160];
+
+    audio_sentence(sentence, sizeof sentence,
+                   in->source.error   ? strerror(-in->source.error)
+                   : error == -EINVAL ? text
+                                      : strerror(-error));
+    return fail(in, error, "%s", sentence);
 }
 
 /* -- what libsndfile sees ------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /* audio_formats.c - see audio_formats.h. */
 #include "audio_formats.h"
 
-#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -52,6 +52,18 @@ int audio_format_of(const char *name)
             return info.format & SF_FORMAT_TYPEMASK;
     }
     return 0;
+}
+
+void audio_sentence(char *text, size_t room, const char *said)
+{
+    static const char prefix[] = "Error : ";
+    size_t n;
+
+    if (strncmp(said, prefix, sizeof prefix - 1) == 0)
+        said += sizeof prefix - 1;
+    snprintf(text, room, "%s", said);
+    for (n = strlen(text); n > 0 && strchr(".\n ", text[n - 1]); n--)
+        text[n - 1] = '\0';
 }
 
 /* -- encodings ----------------------------------------------------------------------------- */

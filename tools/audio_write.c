@@ -278,7 +278,7 @@ static int open_file(struct audio_out *to, const char *name, const struct audio_
     }
     to->file = sf_open_virtual(&seen, SFM_WRITE, &info, to);
     if (to->error || !to->file) {
-        snprintf(text, room, "%s", to->error ? strerror(-to->error) : sf_strerror(NULL));
+        audio_sentence(text, room, to->error ? strerror(-to->error) : sf_strerror(NULL));
         return to->error ? to->error : -EINVAL;
     }
     return 0;
