@@ -29,15 +29,15 @@ class Driver:
         self.name = os.path.basename(arguments[0])
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, command, count, value=0, calls=1):
+    def ask(self, command, count, value=0, calls=1, patience=ANSWER):
         """Nanoseconds that the driver answers. The machine is quiet again afterwards."""
         try:
             self.process.stdin.write(f"{command} {int(count)} {int(value)} {int(calls)}\n".encode())
             self.process.stdin.flush()
         except BrokenPipeError:
             raise Failed(f"{self.name} has ended") from None
-        if not select.select([self.process.stdout], [], [], ANSWER)[0]:
-            raise Failed(f"{self.name} did not answer '{command}' in {ANSWER} s")
+        if not select.select([self.process.stdout], [], [], patience)[0]:
+            raise Failed(f"{self.name} did not answer '{command}' in {patience} s")
         line = self.process.stdout.readline()
         if not line:
             raise Failed(f"{self.name} ended at '{command} {int(count)} {int(value)}'")

@@ -3,8 +3,12 @@
 Every row runs crew and its peers in turn and hands each pair to table.line(), with its bar. The
 bars speak of 2 worker processes; where the caller can be one of the two, that is shown as
 well ('caller + 1 process'), and its verdict stands in brackets."""
+import contextlib
+import json
 import math
 import os
+import subprocess
+import tempfile
 
 from measure import Driver, alternate, ask_once, median, megabytes
 
@@ -301,6 +305,133 @@ def row_pool(bench, table):
                times["python, first"], "ns", at_least(8))
 
 
+# -- crew filter -----------------------------------------------------------------------------------
+
+KEPT = ["env", "MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=100000000000"]
+
+
+def row_filter_kernel(bench, table):
+    numeric = bench.need_python("numpy", "bottleneck")
+    samples = bench.size(100_000_000, 100_000)
+    with bench.driver("limits") as limits, Driver([bench.program("filter")]) as plain, \
+            Driver(numeric) as peer, Driver(KEPT + numeric) as kept:
+        for window in (101, 1001):
+            def ask(driver, command):
+                return lambda: driver.ask(command, samples, window)
+
+            times = alternate(bench.rounds(7), {
+                CREW: ask(plain, "mean"),
+                "sequential": ask(plain, "alone"),
+                "copy": ask(limits, "copy"),
+                "fresh": ask(peer, "mean"),
+                "kept": ask(kept, "mean"),
+            })
+            what = f"W = {window}"
+            copied = "copy past the caches by 2"
+            table.line(f"{what}: {CREW}", times[CREW], "bottleneck move_mean", times["fresh"], "ns",
+                       at_least(4))
+            table.line(f"{what}: {CREW}", times[CREW], "bottleneck, memory kept", times["kept"],
+                       "ns", at_least(4), bracketed=True)
+            table.line(f"{what}: {CREW}", times[CREW], copied, times["copy"], "ns", at_least(0.55))
+            table.line(f"{what}: sequential", times["sequential"], copied, times["copy"], "ns", None)
+            table.note(f"{what}: {16 * samples / median(times[CREW]):.1f} GB/s of "
+                       f"{16 * samples / median(times['copy']):.1f} that a copy has")
+    table.note("bottleneck allocates its output: fresh pages in each call; 'memory kept': malloc gives "
+               "it the same, touched before")
+
+
+def filter_file(bench, folder, command, name, samples, patience):
+    """Makes FOLDER/NAME of generated samples and returns a function that averages it by crew."""
+    source, output = os.path.join(folder, name), os.path.join(folder, "crew." + name)
+    subprocess.run([bench.crew, "filter", "--generate", str(samples), "-w", "1", "-o", source],
+                   check=True, timeout=patience)
+
+    def run():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(output)
+        return ask_once([bench.program("command"), "/dev/null", "", bench.crew, "filter"] + command +
+                        [source, "-o", output])[0]
+
+    return source, run
+
+
+def row_filter_npy(bench, table):
+    numeric = bench.need_python("numpy", "bottleneck")
+    samples, window = bench.size(100_000_000, 100_000), 1001
+    with tempfile.TemporaryDirectory(dir=bench.drivers) as folder:
+        source, run = filter_file(bench, folder, ["-w", str(window)], "in.npy", samples, 120)
+        with Driver(numeric + [source, os.path.join(folder, "peer.npy")]) as peer:
+            times = alternate(bench.rounds(5), {
+                "crew": run, "peer": lambda: peer.ask("npy", samples, window)})
+    table.line(f"crew filter -w {window} in.npy -o out.npy", times["crew"],
+               "load, move_mean, save", times["peer"], "ns", at_least(2.5))
+    table.note("crew's time has its start and end in it; Python's has not, and its modules are loaded")
+
+
+def row_filter_text(bench, table):
+    numeric = bench.need_python("numpy", "bottleneck", "pandas")
+    window, patience = 101, 1200
+    some, many = bench.size(1_000_000, 1_000), bench.size(100_000_000, 10_000)
+    with tempfile.TemporaryDirectory(dir=bench.drivers) as folder:
+        def compare(samples, rounds, chain=None):
+            source, run = filter_file(bench, folder, ["-w", str(window)], "in.txt", samples, 120)
+            with Driver(numeric + [source, os.path.join(folder, "peer.txt")]) as peer:
+                def ask(name):
+                    return lambda: peer.ask(name, samples, window, patience=patience)
+
+                if chain is None:
+                    parts = alternate(bench.rounds(3), {name: ask(name) for name in
+                                      ("loadtxt", "read_csv", "savetxt", "to_csv")})
+                    chain = "+".join(min(pair, key=lambda name: median(parts[name])) for pair in
+                                     (("loadtxt", "read_csv"), ("savetxt", "to_csv")))
+                    table.note(f"{samples:,} numbers: " + ", ".join(
+                        f"{name} {median(figures) / 1e6:.0f} ms" for name, figures in parts.items()))
+                contenders = {"crew": run, "peer": ask(chain)}
+                if rounds == 1:  # minutes; and what was read just before lies in the page cache
+                    return chain, {name: [run_one()] for name, run_one in contenders.items()}
+                return chain, alternate(bench.rounds(rounds), contenders)
+
+        def show(samples, times, bracketed):
+            table.line(f"{samples:,} numbers, W = {window}", times["crew"], chain.replace("+", ", "),
+                       times["peer"], "ns", at_least(10), bracketed)
+
+        chain, times = compare(some, 5)
+        show(some, times, bracketed=True)
+        show(many, compare(many, 1, chain)[1], bracketed=False)
+    table.note("the long one runs once; of numpy and pandas the faster to read and to write")
+
+
+def row_filter_exercise(bench, table):
+    samples, window = "10000", "1001"
+    rows, crossings = {}, []
+    for _ in range(bench.rounds(7)):
+        done = subprocess.run([bench.crew, "filter", "--generate", samples, "-w", window, "-j", "2",
+                               "--compare", "--json", "--runs", str(bench.size(15, 1))],
+                              stdout=subprocess.PIPE, check=True, timeout=120)
+        said = json.loads(done.stdout)
+        for row in said["rows"]:
+            rows.setdefault((row["executor"], row["workers"]), []).append(row["median_s"] * 1e9)
+        crossings.append(said["result"])
+    outputs = int(samples) - int(window) + 1
+    alone = rows["sequential", 1]
+    with bench.mailbox_around(table), Driver([bench.program("filter")]) as plain:
+        calls = bench.size(5000, 10)
+        hot = alternate(bench.rounds(7), {
+            CREW: lambda: plain.ask("mean", outputs, int(window), calls) / calls,
+            "alone": lambda: plain.ask("alone", outputs, int(window), calls) / calls,
+        })
+    table.line(f"hot: {CALLER}", rows["processes", 2], "sequential", alone, "ns", at_least(1.4))
+    table.line(f"hot: {CREW}, and the caller waits", hot[CREW], "sequential", hot["alone"], "ns",
+               at_least(1.4), bracketed=True)
+    table.line("auto", rows["auto", 2], "sequential", alone, "ns", at_most(1.02))
+    for state, name in (("awake", "crossover_awake"), ("asleep", "crossover_asleep")):
+        found = [c[name] for c in crossings if c[name] is not None]
+        table.note(f"workers {state}: parallel from " + (
+            f"{median(found):,.0f} samples on [{min(found):,} {max(found):,}]" if found else "no length on")
+            + (f", {len(crossings) - len(found)} of {len(crossings)} times at no length"
+               if found and len(found) < len(crossings) else ""))
+
+
 # -- bars -----------------------------------------------------------------------------------------
 
 
@@ -337,5 +468,9 @@ ROWS = {
     "tasks": (row_tasks, "crew_pool_map of tasks that do nothing, one index at a time: times as many a second"),
     "trip-hot": (row_trip_hot, "round trip of crew_pool_submit and crew_future_result, nobody asleep: times the peer's"),
     "trip-asleep": (row_trip_asleep, "the same after 5 ms of rest, workers asleep: times the peer's"),
+    "filter-kernel": (row_filter_kernel, "the moving average of f64 in memory, kernel and pool: times as fast"),
+    "filter-npy": (row_filter_npy, "crew filter on an array in a file in the page cache: times as fast"),
+    "filter-text": (row_filter_text, "crew filter on numbers as text: times as fast"),
+    "filter-exercise": (row_filter_exercise, "the moving average of 10,000 samples, W = 1001, in memory"),
     "pool": (row_pool, "a pool of 2 processes opened, one task, closed: times as fast"),
 }

@@ -4,8 +4,11 @@
  *     mailbox     round trip of 8 bytes through one cache line each way, both sides spinning, on
  *                 the first two CPUs of this process: how far apart the two cores are now
  *     futex       round trip between two processes that sleep in the kernel, one futex each way
+ *     copy        COUNT f64 from one array to another, half by this process and half by another, with
+ *                 stores past the caches: what memory can do. The first command is not to be counted
  *
- * The partner is a plain fork that lives for one command; it ends with this process. */
+ * The partner is a plain fork that lives for one command (a copier: as long as this process); it ends
+ * with this process. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -25,6 +28,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 struct line {
     alignas(128) _Atomic uint64_t sequence; /* odd: full. The sender fills, the receiver empties */
     uint64_t value;
@@ -37,6 +44,11 @@ struct bell {
 struct shared {
     struct line to, from;
     struct bell ask, answer;
+};
+
+struct copying {
+    struct bell ask, answer;
+    uint64_t count; /* of both halves */
 };
 
 static struct shared *shared;
@@ -94,22 +106,28 @@ static void pin_to_nth(int nth)
     driver_fail("the mailbox", "needs two CPUs");
 }
 
-static void start_partner(void (*serve)(void))
+static pid_t start_process(void (*serve)(void))
 {
-    pid_t here = getpid();
+    pid_t here = getpid(), child;
 
-    memset(shared, 0, sizeof *shared);
-    sent = received = 0;
     fflush(stdout);
-    partner = fork();
-    if (partner < 0)
+    child = fork();
+    if (child < 0)
         driver_fail("fork", strerror(errno));
-    if (partner == 0) {
+    if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() == here)
             serve();
         _exit(1);
     }
+    return child;
+}
+
+static void start_partner(void (*serve)(void))
+{
+    memset(shared, 0, sizeof *shared);
+    sent = received = 0;
+    partner = start_process(serve);
 }
 
 static void end_partner(void)
@@ -172,12 +190,102 @@ static void futex_trip(void)
     bell_wait(&shared->answer);
 }
 
+/* -- copying ----------------------------------------------------------------------------- */
+
+static struct copying *copying;
+static double *copy_from, *copy_to;
+static uint64_t copy_room;
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static void copy_512(double *to, const double *from, size_t count)
+{
+    for (size_t i = 0; i < count; i += 8)
+        _mm512_stream_pd(to + i, _mm512_load_pd(from + i));
+}
+
+static void copy_128(double *to, const double *from, size_t count)
+{
+    for (size_t i = 0; i < count; i += 2)
+        _mm_stream_pd(to + i, _mm_load_pd(from + i));
+}
+#endif
+
+/* All three are multiples of 8 f64. */
+static void copy_range(double *to, const double *from, size_t count)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f"))
+        copy_512(to, from, count);
+    else
+        copy_128(to, from, count);
+    _mm_sfence();
+#else
+    memcpy(to, from, count * sizeof *to);
+#endif
+}
+
+static void copy_half(int half)
+{
+    uint64_t middle = copying->count / 2 / 8 * 8;
+
+    if (half == 0)
+        copy_range(copy_to, copy_from, middle);
+    else
+        copy_range(copy_to + middle, copy_from + middle, copying->count / 8 * 8 - middle);
+}
+
+static void *map_shared(size_t size)
+{
+    void *area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (area == MAP_FAILED)
+        driver_fail("mmap", strerror(errno));
+    return area;
+}
+
+static void copy_serve(void)
+{
+    for (;;) {
+        bell_wait(&copying->ask);
+        copy_half(1);
+        bell_ring(&copying->answer);
+    }
+}
+
+static void copy(uint64_t count, uint64_t unused)
+{
+    static pid_t copier;
+
+    (void)unused;
+    if (count > copy_room) {
+        if (copier > 0) {
+            kill(copier, SIGKILL);
+            waitpid(copier, NULL, 0);
+            munmap(copying, sizeof *copying);
+            munmap(copy_from, copy_room * sizeof *copy_from);
+            munmap(copy_to, copy_room * sizeof *copy_to);
+        }
+        copy_room = count;
+        copying = map_shared(sizeof *copying);
+        copy_from = map_shared(count * sizeof *copy_from);
+        copy_to = map_shared(count * sizeof *copy_to);
+        memset(copy_from, 1, count * sizeof *copy_from);
+        memset(copy_to, 1, count * sizeof *copy_to);
+        copier = start_process(copy_serve);
+    }
+    copying->count = count;
+    bell_ring(&copying->ask);
+    copy_half(0);
+    bell_wait(&copying->answer);
+}
+
 int main(void)
 {
     static const struct driver_command commands[] = {
         { "sequential", sequential, NULL, NULL, NULL },
         { "mailbox", NULL, mailbox_trip, mailbox_begin, end_partner },
         { "futex", NULL, futex_trip, futex_begin, end_partner },
+        { "copy", copy, NULL, NULL, NULL },
         { NULL, NULL, NULL, NULL, NULL },
     };
 
