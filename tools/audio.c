@@ -167,12 +167,12 @@ static bool may_be_sound(struct audio_source *source)
     SNDFILE *file;
 
     b.size = (sf_count_t)audio_source_peek(source, SOURCE_PEEK, &b.bytes);
-    file = sf_open_virtual(&first_bytes, SFM_READ, &info, &b);
+    file = sndfile.sf_open_virtual(&first_bytes, SFM_READ, &info, &b);
     if (file) {
-        sf_close(file);
+        sndfile.sf_close(file);
         return true;
     }
-    return sf_error(NULL) != SF_ERR_UNRECOGNISED_FORMAT;
+    return sndfile.sf_error(NULL) != SF_ERR_UNRECOGNISED_FORMAT;
 }
 
 /* -- opening ------------------------------------------------------------------------------- */
@@ -213,8 +213,8 @@ static int open_plain(struct audio_in *in, struct audio_format *format)
         in->file = NULL; /* libsndfile refuses a file without a byte */
         return 0;
     }
-    in->file = sf_open_virtual(&seen, SFM_READ, &info, in);
-    return in->file ? 0 : fail_source(in, -EINVAL, sf_strerror(NULL));
+    in->file = sndfile.sf_open_virtual(&seen, SFM_READ, &info, in);
+    return in->file ? 0 : fail_source(in, -EINVAL, sndfile.sf_strerror(NULL));
 }
 
 /* What the header would promise if the file had no end: libsndfile cuts a promise down to what is there,
@@ -230,12 +230,12 @@ static uint64_t promise(struct audio_in *in, int container)
         return 0;
     audio_source_seek(&in->source, 0);
     in->length = ENDLESS;
-    file = sf_open_virtual(&seen, SFM_READ, &info, in);
+    file = sndfile.sf_open_virtual(&seen, SFM_READ, &info, in);
     in->length = (sf_count_t)in->source.size;
     audio_source_seek(&in->source, at);
     if (!file)
         return 0;
-    sf_close(file);
+    sndfile.sf_close(file);
     return info.frames > 0 && info.frames < ENDLESS >> 16 ? (uint64_t)info.frames : 0;
 }
 
@@ -246,11 +246,11 @@ static int open_other(struct audio_in *in, struct audio_format *format)
 
     in->length = (sf_count_t)in->source.size;
     audio_source_seek(&in->source, 0);
-    in->file = sf_open_virtual(&seen, SFM_READ, &info, in);
+    in->file = sndfile.sf_open_virtual(&seen, SFM_READ, &info, in);
     if (!in->file)
-        return sf_error(NULL) == SF_ERR_UNRECOGNISED_FORMAT
+        return sndfile.sf_error(NULL) == SF_ERR_UNRECOGNISED_FORMAT
                    ? fail_source(in, -EINVAL, "not a sound file of any kind that is known")
-                   : fail_source(in, -EINVAL, sf_strerror(NULL));
+                   : fail_source(in, -EINVAL, sndfile.sf_strerror(NULL));
     if (info.channels < 1 || info.samplerate < 1 || info.frames < 0)
         return fail(in, -EINVAL, "%d channels, a rate of %d and %" PRId64 " frames", info.channels,
                     info.samplerate, (int64_t)info.frames);
@@ -276,9 +276,12 @@ static int open_any(struct audio_in *in, struct audio_format *format)
     unsigned char head[WAVE_ID];
     const unsigned char *at;
     char text[160];
-    size_t n = audio_source_peek(&in->source, sizeof head, &at);
-    int r;
+    int r = sndfile_load(text, sizeof text);
+    size_t n;
 
+    if (r < 0)
+        return fail(in, r, "%s", text);
+    n = audio_source_peek(&in->source, sizeof head, &at);
     if (n == 0 && !in->source.error)
         return fail(in, -EINVAL, "it is empty");
     memcpy(head, at, n);
@@ -333,7 +336,7 @@ void audio_close(struct audio_in *in)
     if (!in)
         return;
     if (in->file)
-        sf_close(in->file);
+        sndfile.sf_close(in->file);
     audio_source_close(&in->source);
     free(in->name);
     free(in);
@@ -369,12 +372,12 @@ static int end(struct audio_in *in)
 /* 'n' frames came of those that were asked for. */
 static int64_t came(struct audio_in *in, sf_count_t n)
 {
-    int wrong = in->file ? sf_error(in->file) : 0;
+    int wrong = in->file ? sndfile.sf_error(in->file) : 0;
 
     if (n > 0)
         in->got += (uint64_t)n;
     if (wrong)
-        fail_source(in, -EINVAL, sf_error_number(wrong));
+        fail_source(in, -EINVAL, sndfile.sf_error_number(wrong));
     else if (n <= 0)
         return end(in);
     return n > 0 ? n : in->error;
@@ -390,12 +393,12 @@ int64_t audio_read_f64(struct audio_in *in, double *samples, uint64_t frames)
 {
     if (in->error || in->ended || frames == 0)
         return in->error;
-    return came(in, is_all(in) ? 0 : sf_readf_double(in->file, samples, (sf_count_t)frames));
+    return came(in, is_all(in) ? 0 : sndfile.sf_readf_double(in->file, samples, (sf_count_t)frames));
 }
 
 int64_t audio_read_f32(struct audio_in *in, float *samples, uint64_t frames)
 {
     if (in->error || in->ended || frames == 0)
         return in->error;
-    return came(in, is_all(in) ? 0 : sf_readf_float(in->file, samples, (sf_count_t)frames));
+    return came(in, is_all(in) ? 0 : sndfile.sf_readf_float(in->file, samples, (sf_count_t)frames));
 }

@@ -1,9 +1,44 @@
 /* audio_formats.c - see audio_formats.h. */
 #include "audio_formats.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* -- the library ------------------------------------------------------------------------- */
+
+struct sndfile sndfile;
+
+int sndfile_load(char *why, size_t room)
+{
+    static const char name[] = "libsndfile.so.1";
+    static bool loaded;
+    void *library;
+    const char *missing = NULL;
+
+    if (loaded)
+        return 0;
+    library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        snprintf(why, room, "sound files need libsndfile: %s", dlerror());
+        return -ENOTSUP;
+    }
+#define SNDFILE_FIND(call)                                                                        \
+    sndfile.call = (__typeof__(sndfile.call))dlsym(library, #call);                               \
+    if (!sndfile.call)                                                                            \
+        missing = #call;
+    SNDFILE_CALLS(SNDFILE_FIND)
+#undef SNDFILE_FIND
+    if (missing) {
+        snprintf(why, room, "%s has no %s()", name, missing);
+        dlclose(library);
+        return -ENOTSUP;
+    }
+    loaded = true;
+    return 0;
+}
 
 /* -- endings ------------------------------------------------------------------------------- */
 
@@ -36,6 +71,7 @@ int audio_format_of(const char *name)
 {
     const char *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
     int count = 0;
+    char why[1];
 
     if (!dot || (slash && slash > dot))
         return 0;
@@ -43,11 +79,13 @@ int audio_format_of(const char *name)
         if (strcasecmp(dot + 1, endings[i].ending) == 0)
             return endings[i].format;
     }
-    sf_command(NULL, SFC_GET_FORMAT_MAJOR_COUNT, &count, sizeof count);
+    if (sndfile_load(why, sizeof why) < 0)
+        return 0;
+    sndfile.sf_command(NULL, SFC_GET_FORMAT_MAJOR_COUNT, &count, sizeof count);
     for (int i = 0; i < count; i++) {
         SF_FORMAT_INFO info = { .format = i };
 
-        if (sf_command(NULL, SFC_GET_FORMAT_MAJOR, &info, sizeof info) == 0 && info.extension &&
+        if (sndfile.sf_command(NULL, SFC_GET_FORMAT_MAJOR, &info, sizeof info) == 0 && info.extension &&
             is_stream(info.format & SF_FORMAT_TYPEMASK) && strcasecmp(dot + 1, info.extension) == 0)
             return info.format & SF_FORMAT_TYPEMASK;
     }
@@ -108,7 +146,7 @@ static bool takes(int container, int encoding, int channels, int rate)
 {
     SF_INFO info = { .channels = channels, .samplerate = rate, .format = container | encoding };
 
-    return sf_format_check(&info) != 0;
+    return sndfile.sf_format_check(&info) != 0;
 }
 
 int audio_encoding_for(int container, int wanted, bool single, int channels, int rate)
@@ -129,11 +167,11 @@ int audio_encoding_for(int container, int wanted, bool single, int channels, int
         if (best[i] && takes(container, best[i], channels, rate))
             return best[i];
     }
-    sf_command(NULL, SFC_GET_FORMAT_SUBTYPE_COUNT, &count, sizeof count);
+    sndfile.sf_command(NULL, SFC_GET_FORMAT_SUBTYPE_COUNT, &count, sizeof count);
     for (int i = 0; i < count; i++) {
         SF_FORMAT_INFO info = { .format = i };
 
-        if (sf_command(NULL, SFC_GET_FORMAT_SUBTYPE, &info, sizeof info) == 0 &&
+        if (sndfile.sf_command(NULL, SFC_GET_FORMAT_SUBTYPE, &info, sizeof info) == 0 &&
             takes(container, info.format & SF_FORMAT_SUBMASK, channels, rate))
             return info.format & SF_FORMAT_SUBMASK;
     }

@@ -243,11 +243,13 @@ static int open_plain(struct audio_out *to, int container, const struct audio_fo
 static int open_file(struct audio_out *to, const char *name, const struct audio_format *format,
                      char *text, size_t room)
 {
-    int wanted = audio_format_of(name), r = 0;
+    int r = sndfile_load(text, room), wanted = audio_format_of(name);
     int container = format->container ? format->container : wanted & SF_FORMAT_TYPEMASK;
     SF_INFO info = { .channels = (int)format->channels, .samplerate = (int)format->rate };
     int encoding;
 
+    if (r < 0)
+        return r;
     if (container == 0)
         container = SF_FORMAT_WAV;
     encoding = format->encoding                             ? format->encoding
@@ -276,9 +278,9 @@ static int open_file(struct audio_out *to, const char *name, const struct audio_
         snprintf(text, room, "%s", strerror(-r));
         return r;
     }
-    to->file = sf_open_virtual(&seen, SFM_WRITE, &info, to);
+    to->file = sndfile.sf_open_virtual(&seen, SFM_WRITE, &info, to);
     if (to->error || !to->file) {
-        audio_sentence(text, room, to->error ? strerror(-to->error) : sf_strerror(NULL));
+        audio_sentence(text, room, to->error ? strerror(-to->error) : sndfile.sf_strerror(NULL));
         return to->error ? to->error : -EINVAL;
     }
     return 0;
@@ -356,8 +358,8 @@ static int write_piece(struct audio_out *to, size_t count)
     sf_count_t n = (sf_count_t)count;
 
     return wrote(to, n,
-                 to->bits ? sf_write_int(to->file, to->piece.integers, n)
-                          : sf_write_double(to->file, to->piece.doubles, n));
+                 to->bits ? sndfile.sf_write_int(to->file, to->piece.integers, n)
+                          : sndfile.sf_write_double(to->file, to->piece.doubles, n));
 }
 
 int audio_write_f64(struct audio_out *to, const double *samples, uint64_t frames)
@@ -367,7 +369,7 @@ int audio_write_f64(struct audio_out *to, const double *samples, uint64_t frames
 
     if (to->bits == 0 && !to->lossy && to->error == 0 && frames > 0)
         return wrote(to, (sf_count_t)frames,
-                     sf_writef_double(to->file, samples, (sf_count_t)frames));
+                     sndfile.sf_writef_double(to->file, samples, (sf_count_t)frames));
     for (uint64_t i = 0; i < count && to->error == 0; i += room) {
         size_t n = count - i < room ? (size_t)(count - i) : room;
 
@@ -389,7 +391,7 @@ int audio_write_f32(struct audio_out *to, const float *samples, uint64_t frames)
 
     if (to->bits == 0 && !to->lossy && to->error == 0 && frames > 0)
         return wrote(to, (sf_count_t)frames,
-                     sf_writef_float(to->file, samples, (sf_count_t)frames));
+                     sndfile.sf_writef_float(to->file, samples, (sf_count_t)frames));
     for (uint64_t i = 0; i < count && to->error == 0; i += room) {
         size_t n = count - i < room ? (size_t)(count - i) : room;
 
@@ -442,7 +444,7 @@ static void copy_spool(struct audio_out *to)
 
 int audio_finish(struct audio_out *to)
 {
-    int r = sf_close(to->file);
+    int r = sndfile.sf_close(to->file);
 
     if (r != 0)
         keep(to, -EIO);
@@ -460,6 +462,6 @@ void audio_abandon(struct audio_out *to)
 {
     keep(to, -ECANCELED); /* whatever libsndfile still writes goes nowhere */
     if (to->file)
-        sf_close(to->file);
+        sndfile.sf_close(to->file);
     release(to);
 }
