@@ -11,8 +11,8 @@ static const char sentence[] = "crew was built without libsndfile";
 int audio_open(struct audio_in **opened, int fd, const char *name, struct audio_format *format,
                char *why, size_t room)
 {
-    (void)opened, (void)fd, (void)name, (void)format;
-    snprintf(why, room, "%s", sentence);
+    (void)opened, (void)fd, (void)format;
+    snprintf(why, room, "%s: a sound file, and %s", name, sentence);
     return -ENOTSUP;
 }
 

@@ -962,8 +962,8 @@ START_TEST(without_libsndfile_every_call_says_so)
     struct output out;
     char why[100];
 
-    ck_assert_error(audio_open(&in, STDIN_FILENO, "x.wav", &format, why, sizeof why), -ENOTSUP);
-    ck_assert_str_eq(why, "crew was built without libsndfile");
+    ck_assert_error(audio_open(&in, STDIN_FILENO, "'x.wav'", &format, why, sizeof why), -ENOTSUP);
+    ck_assert_str_eq(why, "'x.wav': a sound file, and crew was built without libsndfile");
     ck_assert_int_eq(audio_read_f64(in, NULL, 1), -ENOTSUP);
     ck_assert_int_eq(audio_read_f32(in, NULL, 1), -ENOTSUP);
     ck_assert_str_eq(audio_why(in), "crew was built without libsndfile");
