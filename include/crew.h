@@ -4,6 +4,7 @@
 
 #include <crew/base.h>
 #include <crew/future.h>
+#include <crew/lock.h>
 #include <crew/memory.h>
 #include <crew/pool.h>
 #include <crew/process.h>

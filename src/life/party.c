@@ -4,7 +4,8 @@
 
 #include <pthread.h>
 
-static _Thread_local uint32_t mine, mine_in; /* the party; the process's id in its crew then */
+static _Thread_local uint32_t mine __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t mine_in __attribute__((tls_model("initial-exec"))); /* the party; the process's id in its crew then */
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool keyed;

@@ -12,7 +12,8 @@
 
 int main(int argc, char **argv)
 {
-    static const struct death_cases *const all[] = { &slot_cases, &job_cases, &alloc_cases };
+    static const struct death_cases *const all[] = { &slot_cases, &job_cases, &alloc_cases,
+                                                     &lock_cases };
     const char *why = death_no_instructions();
     struct death_report r;
     unsigned number = 0;

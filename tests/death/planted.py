@@ -82,6 +82,20 @@ BUGS = [
     ('the dead leave their bits in the gate, and nobody is woken', 'pool/gate.c',
      '    gate_ring(gate, GATE_ALL);\n', '',
      'worker: two tasks'),
+    ('a death wakes nobody', 'life/roster.c',
+     '    atomic_fetch_add(&roster->deaths, 1);\n    wake_all();\n    for',
+     '    atomic_fetch_add(&roster->deaths, 1);\n    for',
+     'lock: two change'),
+    ('a thread falls asleep although somebody has died meanwhile', 'life/roster.c',
+     '    if (load_total(&roster->deaths) == deaths)\n', '    (void)deaths;\n',
+     'lock: two change'),
+    ('who has slept takes the lock as if nobody else did', 'sync/lock.c',
+     'if (!swap_if(&lock->word, &word, me | bit)) /* [A] */',
+     'if (!swap_if(&lock->word, &word, me)) /* [A] */',
+     'lock: three change'),
+    ('a lock of the dead is taken as if it were free', 'sync/lock.c',
+     'me | (word & WAITERS) | bit | HURT)) /* [T] */', 'me | (word & WAITERS) | bit)) /* [T] */',
+     'lock: inherit'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']

@@ -36,6 +36,8 @@ use_compiles()
         echo 'extern crew_function cube;'
         echo 'extern double *x, *y;'
         echo 'extern size_t n;'
+        echo 'extern struct data { uint64_t count; } *data;'
+        echo 'void mend(struct data *);'
         echo 'int use(void);'
         echo 'int use(void) {'
         shown "$1" | sed 's/^ *static //'

@@ -1,0 +1,42 @@
+/* lock.h - the lock that everything else in this room stands on; the law is in lock.c. */
+#ifndef CREW_SYNC_LOCK_H
+#define CREW_SYNC_LOCK_H
+
+#include <crew/lock.h>
+#include <life/roster.h>
+
+#define LOCK_MAGIC UINT32_C(0x6c6f636b)
+
+struct lock_shm {
+    _Alignas(CACHE_LINE) _Atomic uint32_t word;
+    uint32_t magic;
+    uint32_t depth;            /* rlock: how often its owner has it; the owner's         */
+    _Atomic uint32_t dead;     /* who died holding it last, by name; the owner's         */
+    _Atomic uint64_t acquired; /* the owner's                                            */
+    crew_time since;           /* the owner's: when it got it, if 'timed'                */
+    int (*repair)(void *);     /* these three never change                               */
+    void *context;
+    uint32_t timed;
+    _Atomic uint32_t longest_by; /* by name; the owner's                                 */
+    _Alignas(CACHE_LINE) _Atomic uint64_t contended; /* the owner's, all of this line */
+    _Atomic uint64_t died;
+    _Atomic int64_t waited, longest, held, longest_held;
+    char name[16];
+};
+
+enum { LOCK_SPIN = 100 }; /* looks at a word that is held, before falling asleep */
+
+int lock_init(struct lock_shm *lock, const struct crew_lock_options *options, const char *name);
+
+/* As the public calls, for the party 'me'. */
+int lock_acquire(struct lock_shm *lock, uint32_t me, crew_time deadline);
+int lock_release(struct lock_shm *lock, uint32_t me);
+int lock_consistent(struct lock_shm *lock, uint32_t me);
+
+/* Who holds it, by name; 0: nobody. */
+uint32_t lock_holder(const struct lock_shm *lock);
+
+/* NULL, or the first invariant that is broken. */
+const char *lock_check(const struct lock_shm *lock);
+
+#endif
