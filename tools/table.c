@@ -70,12 +70,12 @@ static const char *skip_lines(const char *p, const char *end)
     return table_skip_lines(&any, p, end);
 }
 
-/* A carriage return that can't be the end of a line that nobody sees: lines of old Macs. */
-static bool has_lone_return(const char *p, const char *end)
+/* A carriage return that ends no line, in a row whose end may never come: lines of old Macs. */
+static const char *lone_return(const char *p, const char *end)
 {
     const char *r = memchr(p, '\r', (size_t)(end - p));
 
-    return r && r + 1 < end && r[1] != '\n' && !memchr(p, '"', (size_t)(r - p));
+    return r && r + 1 < end && r[1] != '\n' && !memchr(p, '"', (size_t)(r - p)) ? r : NULL;
 }
 
 /* Finds the rows and the delimiter. 0, TABLE_MORE, or an error. */
@@ -97,11 +97,13 @@ static int find_rows(struct table *table, struct first_rows *f, const char *p, b
             continue;
         }
         behind = pass_row(p, f->end, candidates, counts[i]);
-        if (!behind) {
-            if (!whole && (i > 0 || !has_lone_return(p, f->end)))
-                return TABLE_MORE;
-            behind = f->end;
+        if (!behind && !whole) {
+            const char *lone = i == 0 ? lone_return(p, f->end) : NULL;
+
+            return lone ? refuse(table, f, lone, 0, WRONG_RETURN) : TABLE_MORE;
         }
+        if (!behind)
+            behind = f->end;
         f->row[i].at = p;
         f->row[i].end = p = behind;
     }
