@@ -264,6 +264,7 @@ static inline double generated(uint64_t key, uint64_t i)
 /* -- levels ---------------------------------------------------------------------------------- */
 
 #define INLINE LEVEL static inline __attribute__((always_inline))
+#define ONCE static __attribute__((noinline))
 
 #if defined(__x86_64__)
 

@@ -1,16 +1,17 @@
 /* filter_kernel.h - the mean of every window of W samples.
  *
- * The signal is cut into blocks of W, rounded down to a multiple of 8, at absolute positions. A window
- * covers the end of one block and the beginning of the next, so its sum is a suffix sum plus a prefix
- * sum (plus up to 7 samples): additions alone, nothing is ever taken away again, so nothing drifts and
- * no sample harms a window that it is not in. (M. van Herk, Pattern Recognition Letters 13, 1992; J. Gil
- * and M. Werman, IEEE PAMI 15, 1993, for maxima; here for sums.) Windows below 16 are summed one by one.
+ * The signal is cut into blocks of W, rounded down to a multiple of 8, at absolute positions. A
+ * window covers the end of one block and the beginning of the next, so its sum is a suffix sum plus a
+ * prefix sum (plus up to 7 samples): additions alone, nothing is ever taken away again, so nothing
+ * drifts and no sample harms a window that it is not in. (M. van Herk, Pattern Recognition Letters 13,
+ * 1992; J. Gil and M. Werman, IEEE PAMI 15, 1993, for maxima; here for sums.) Windows below 16 are
+ * summed one by one.
  *
  * The order of all additions depends on W and on the absolute positions alone. So the bits of an
  * output are the same wherever the signal is cut and whatever the CPU. Sums are f64, also of f32.
  *
- * A call sums its first window anew: it costs about as much as W outputs more. A window of more than
- * 131,079 samples is read three times instead of once, so that its scratch stays small. */
+ * A call sums its first window anew: it costs about as much as W outputs more. Where the window has
+ * more than 131,079 samples, each is read three times, so that the scratch stays small. */
 #ifndef TOOLS_FILTER_KERNEL_H
 #define TOOLS_FILTER_KERNEL_H
 
@@ -27,12 +28,12 @@ struct filter_span {
     void *scratch;   /* filter_scratch(window) bytes at a multiple of 64                        */
 };
 
-/* At most 2 MiB for windows up to 2^31; from there on it grows as the square root of the window. */
+/* At most 2 MiB for windows up to 2^31; then it grows as the square root of the window. */
 size_t filter_scratch(uint64_t window);
 
-/* The means. in and out: any alignment of their type, not overlapping; 'stream' is best served by an
- * out that lies as 'first' does in lines of 64 bytes. A window of 1 is a copy, bit for bit; a window
- * with NaN, or with infinities of both signs, gives NaN (always the same one), and no other does. */
+/* The means. in and out: any alignment of their type, not overlapping; 'stream' is best served where
+ * an output at a multiple of 8 lies at a multiple of 64 bytes. A window of 1 is a copy, bit for bit;
+ * a window with NaN, or infinities of both signs, gives NaN (always the same), and no other does. */
 void filter_mean_f64(const struct filter_span *span, const double *in, double *out);
 void filter_mean_f32(const struct filter_span *span, const float *in, float *out);
 

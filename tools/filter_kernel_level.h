@@ -1,13 +1,13 @@
 /* filter_kernel_level.h - the kernel itself, included once for each level of the CPU by
- * filter_kernel.c, which defines LEVEL (the attribute of its functions), NAMED(name), LANES (how many
- * f64 a register has: 2, 4 or 8), and STREAM(to, from, bytes), a store past the caches.
+ * filter_kernel.c, which defines LEVEL (the attribute of its functions), NAMED(name), LANES (how
+ * many f64 a register has: 2, 4 or 8), and STREAM(to, from, bytes), a store past the caches.
  *
- * What is INLINE is inlined into the functions at the end; what is constant there is a parameter here. */
+ * What is INLINE is inlined into the functions at the end, where some parameters are constant. */
 
 /* -- octets ---------------------------------------------------------------------------------- */
 
 #define PARTS (8 / LANES)
-#define EACH for (int i = 0; i < PARTS; i++)
+#define EACH for (size_t i = 0; i < PARTS; i++)
 
 typedef double NAMED(lanes) __attribute__((vector_size(8 * LANES)));
 typedef int64_t NAMED(mask) __attribute__((vector_size(8 * LANES)));
@@ -35,14 +35,15 @@ INLINE octet NAMED(add)(octet a, octet b)
 
 INLINE NAMED(lanes) NAMED(unless_nan)(NAMED(lanes) x, double other)
 {
-    NAMED(mask) there = x == x, o = (NAMED(mask))(other - (NAMED(lanes)){ 0 });
+    NAMED(mask) o = (NAMED(mask))(other - (NAMED(lanes)){ 0 });
+    NAMED(mask) there = x == x; /* NOLINT(misc-redundant-expression): NaN is not equal to itself */
 
     return (NAMED(lanes))(((NAMED(mask))x & there) | (o & ~there));
 }
 
 /* The octet that begins 1, 2 or 4 samples behind a, in front of b. */
 #if LANES == 8
-INLINE octet NAMED(behind)(octet a, octet b, int by)
+INLINE octet NAMED(behind)(octet a, octet b, unsigned by)
 {
     NAMED(lanes) x = a.part[0], y = b.part[0];
 
@@ -52,9 +53,9 @@ INLINE octet NAMED(behind)(octet a, octet b, int by)
     return a;
 }
 #else
-INLINE octet NAMED(behind)(octet a, octet b, int by)
+INLINE octet NAMED(behind)(octet a, octet b, unsigned by)
 {
-    NAMED(lanes) both[2 * PARTS + 1];
+    NAMED(lanes) both[2 * PARTS];
     octet o;
 
     EACH both[i] = a.part[i];
@@ -82,10 +83,10 @@ INLINE octet NAMED(load)(const char *from, enum as as)
         if (as & AS_F32) {
             NAMED(narrow) narrow;
 
-            memcpy(&narrow, from + 4 * LANES * i, sizeof narrow);
+            memcpy(&narrow, from + i * sizeof narrow, sizeof narrow);
             x.part[i] = __builtin_convertvector(narrow, NAMED(lanes));
         } else {
-            memcpy(&x.part[i], from + 8 * LANES * i, sizeof x.part[i]);
+            memcpy(&x.part[i], from + i * sizeof x.part[i], sizeof x.part[i]);
         }
         if (as & AS_CLEAN)
             x.part[i] = NAMED(unless_nan)(x.part[i], -0.0);
@@ -153,7 +154,8 @@ INLINE octet NAMED(pipe_next)(struct NAMED(pipe) *pipe, const char *from, enum a
 }
 
 /* The sums of rest samples (0 to 7) from each of the octet at 'from'. */
-INLINE octet NAMED(rest_of)(const struct NAMED(pipe) *pipe, const char *from, unsigned rest, enum as as)
+INLINE octet NAMED(rest_of)(const struct NAMED(pipe) *pipe, const char *from, unsigned rest,
+                            enum as as)
 {
     const size_t size = in_size(as);
     octet sum = NAMED(all)(-0.0);
@@ -163,7 +165,9 @@ INLINE octet NAMED(rest_of)(const struct NAMED(pipe) *pipe, const char *from, un
         from += 4 * size;
     }
     if (rest & 2) {
-        sum = NAMED(add)(sum, NAMED(add)(NAMED(load)(from, as), NAMED(load)(from + size, as)));
+        octet two = NAMED(add)(NAMED(load)(from, as), NAMED(load)(from + size, as));
+
+        sum = NAMED(add)(sum, two);
         from += 2 * size;
     }
     if (rest & 1)
@@ -183,9 +187,10 @@ INLINE octet NAMED(suffixes)(octet *sums, size_t count, octet behind)
 
 /* -- windows --------------------------------------------------------------------------------- */
 
-/* Sums of 8 for octets u ... u + count - 1: kept in 'sums' unless it is NULL, and added to 'prefix'. */
-LEVEL static __attribute__((noinline)) void NAMED(gather)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, uint64_t count,
-                          octet *sums, octet *prefix, enum as as)
+/* Sums of 8 for octets u ... u + count - 1: added to 'prefix', kept in 'sums' unless it is NULL.
+ * Only done where a span begins, so it is there once. */
+LEVEL ONCE void NAMED(gather)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, uint64_t count,
+                              octet *sums, octet *prefix, enum as as)
 {
     const size_t step = 8 * in_size(as);
     octet sum = *prefix;
@@ -209,7 +214,7 @@ LEVEL static __attribute__((noinline)) void NAMED(gather)(struct walk *w, struct
     *prefix = sum;
 }
 
-LEVEL static __attribute__((noinline)) void NAMED(pipe_at)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, enum as as)
+LEVEL ONCE void NAMED(pipe_at)(struct walk *w, struct NAMED(pipe) *pipe, uint64_t u, enum as as)
 {
     uint64_t n = 1;
 

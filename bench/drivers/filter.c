@@ -40,8 +40,11 @@ static void must(int r, const char *what)
 static void mean_of(const struct job *job, uint64_t first, uint64_t count)
 {
     static _Alignas(64) char scratch[SCRATCH];
-    struct filter_span span = { .first = first, .count = count, .window = job->window,
-                                .stream = job->stream, .scratch = scratch };
+    struct filter_span span = { .first = first,
+                                .count = count,
+                                .window = job->window,
+                                .stream = job->stream,
+                                .scratch = scratch };
 
     filter_mean_f64(&span, job->in + first, job->out + first);
 }

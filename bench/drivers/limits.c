@@ -4,11 +4,11 @@
  *     mailbox     round trip of 8 bytes through one cache line each way, both sides spinning, on
  *                 the first two CPUs of this process: how far apart the two cores are now
  *     futex       round trip between two processes that sleep in the kernel, one futex each way
- *     copy        COUNT f64 from one array to another, half by this process and half by another, with
- *                 stores past the caches: what memory can do. The first command is not to be counted
+ *     copy        COUNT f64 from one array to another, half by this process and half by another,
+ *                 past the caches: what memory can do. The first command is not to be counted
  *
- * The partner is a plain fork that lives for one command (a copier: as long as this process); it ends
- * with this process. */
+ * The partner is a plain fork that lives for one command (a copier: for all of them); it ends with
+ * this process. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -197,7 +197,8 @@ static double *copy_from, *copy_to;
 static uint64_t copy_room;
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void copy_512(double *to, const double *from, size_t count)
+__attribute__((target("avx512f"))) static void copy_512(double *to, const double *from,
+                                                        size_t count)
 {
     for (size_t i = 0; i < count; i += 8)
         _mm512_stream_pd(to + i, _mm512_load_pd(from + i));
