@@ -10,13 +10,14 @@
 #define ROOT_SEAT 1
 #define JOINED_MS 20 /* until a joined thread is gone; much less, unless the machine is full */
 
+_Atomic uint32_t life_id;
+
 static struct {
     pthread_mutex_t lock; /* guards all of this, but for what is said otherwise                    */
     pthread_mutex_t alloc_lock; /* guards the cache                                                */
     pthread_mutex_t burial;     /* held by the supervisor from reaping to waking                   */
-    struct arena arena;         /* its pointer is written once, under the lock, before 'me'        */
+    struct arena arena;         /* its pointer is written once, under the lock, before life_id        */
     struct alloc_cache cache;
-    _Atomic uint32_t me;        /* 0: no member of any crew                                        */
     bool root;
     bool starting; /* the fork under way makes a member */
     struct member *seat[SEATS];
@@ -65,7 +66,7 @@ static void forget(void)
     life.supervised = false;
     life.root = false;
     life.held = 0;
-    store_relaxed(&life.me, 0);
+    store_relaxed(&life_id, 0);
     party_forget();
 }
 
@@ -74,7 +75,7 @@ static int root_init(size_t size)
     static bool hooked;
     int r;
 
-    if (load_acquire(&life.me) != 0)
+    if (load_acquire(&life_id) != 0)
         return 0;
     if (!hooked) {
         r = -pthread_atfork(NULL, NULL, forget);
@@ -94,7 +95,7 @@ static int root_init(size_t size)
     }
     life.root = true;
     alloc_cache_init(&life.cache, life.generation[ROOT_SEAT] << SEAT_BITS | ROOT_SEAT);
-    store_release(&life.me, life.cache.owner);
+    store_release(&life_id, life.cache.owner);
     return 0;
 }
 
@@ -117,7 +118,7 @@ int crew_init(const struct crew_options *options)
 
 int life_arena(struct arena **arena)
 {
-    if (load_acquire(&life.me) == 0) {
+    if (load_acquire(&life_id) == 0) {
         int r = crew_init(NULL);
 
         if (r < 0)
@@ -129,12 +130,7 @@ int life_arena(struct arena **arena)
 
 struct arena *life_arena_now(void)
 {
-    return load_acquire(&life.me) != 0 ? &life.arena : NULL;
-}
-
-uint32_t life_me(void)
-{
-    return load_acquire(&life.me);
+    return load_acquire(&life_id) != 0 ? &life.arena : NULL;
 }
 
 int life_may_start(void)
@@ -288,7 +284,7 @@ int crew_fini(void)
         r = -EBUSY;
     } else if (life_me() != 0) {
         stop_supervisor();
-        store_relaxed(&life.me, 0);
+        store_relaxed(&life_id, 0);
         arena_destroy(&life.arena);
         life.root = false;
     }
@@ -326,7 +322,7 @@ static void become(struct member *member)
 {
     life.starting = false;
     alloc_cache_init(&life.cache, member->id);
-    store_release(&life.me, member->id);
+    store_release(&life_id, member->id);
 }
 
 static pid_t start_locked(struct member *member)

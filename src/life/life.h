@@ -50,8 +50,13 @@ int life_arena(struct arena **arena);
 /* The arena if there is one, else NULL. Never makes one. */
 struct arena *life_arena_now(void);
 
-/* The id of this process in its crew; 0: it is no member. */
-uint32_t life_me(void);
+/* The id of this process in its crew; 0: it is no member. Written by life.c. */
+extern _Atomic uint32_t life_id;
+
+static inline uint32_t life_me(void)
+{
+    return atomic_load_explicit(&life_id, memory_order_acquire);
+}
 
 /* 0 if this process may start others: the root, with no other threads. Else CREW_ENESTED,
  * CREW_ETHREADS. */

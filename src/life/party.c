@@ -4,8 +4,7 @@
 
 #include <pthread.h>
 
-static _Thread_local uint32_t mine __attribute__((tls_model("initial-exec")));
-static _Thread_local uint32_t mine_in __attribute__((tls_model("initial-exec"))); /* the party; the process's id in its crew then */
+_Thread_local struct party_mine party_mine;
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool keyed;
@@ -13,9 +12,9 @@ static bool keyed;
 static void leave(void *unused)
 {
     (void)unused;
-    if (mine != 0 && mine_in == life_me())
-        party_leave(mine);
-    mine = 0;
+    if (party_mine.party != 0 && party_mine.process == life_me())
+        party_leave(party_mine.party);
+    party_mine.party = 0;
 }
 
 static void make_key(void)
@@ -23,25 +22,23 @@ static void make_key(void)
     keyed = pthread_key_create(&key, leave) == 0;
 }
 
-uint32_t party_me(void)
+uint32_t party_first(void)
 {
     uint32_t process = life_me(), me;
 
-    if (__builtin_expect(mine != 0 && mine_in == process, 1))
-        return mine;
     if (process == 0)
         return 0;
     pthread_once(&once, make_key);
     me = party_claim(process);
-    if (me != 0 && (!keyed || pthread_setspecific(key, &mine) != 0)) {
+    if (me != 0 && (!keyed || pthread_setspecific(key, &party_mine) != 0)) {
         party_leave(me);
         return 0;
     }
-    mine_in = process;
-    return mine = me;
+    party_mine = (struct party_mine){ me, process };
+    return me;
 }
 
 void party_forget(void)
 {
-    mine = 0;
+    party_mine.party = 0;
 }

@@ -76,8 +76,22 @@ uint32_t party_claim(uint32_t me);
 /* The thread ends. Wakes who waits for what it may hold. */
 void party_leave(uint32_t party);
 
-/* The calling thread's, claimed at the first call. 0: none can be had. */
-uint32_t party_me(void);
+/* The calling thread's, claimed at the first call. 0: none can be had. It counts only as long as the
+ * process is who it was then. */
+struct party_mine {
+    uint32_t party, process;
+};
+extern _Thread_local struct party_mine party_mine __attribute__((tls_model("initial-exec")));
+extern _Atomic uint32_t life_id;
+uint32_t party_first(void);
+
+static inline uint32_t party_me(void)
+{
+    if (__builtin_expect(party_mine.party != 0 && party_mine.process == load_relaxed(&life_id), 1))
+        return party_mine.party;
+    return party_first();
+}
+
 /* In a forked child: its thread has none yet. */
 void party_forget(void);
 

@@ -40,7 +40,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define WAITERS (UINT32_C(1) << 31)
+#define WAITERS LOCK_WAITERS
 #define HURT (UINT32_C(1) << 30)
 #define OWNER PARTY_NAME
 #define BROKEN (HURT | OWNER)
@@ -79,16 +79,16 @@ uint32_t lock_holder(const struct lock_shm *lock)
 
 /* -- acquire ------------------------------------------------------------------------------- */
 
-/* What the owner notes. */
-static void got(struct lock_shm *lock, crew_time slept, uint32_t me)
+/* What the owner notes. 'begin': when it began to sleep, 0 if it did not. */
+static void got(struct lock_shm *lock, uint32_t me, bool contended, crew_time begin)
 {
+    crew_time now = lock->timed || begin ? crew_time_now() : 0, slept = now - begin;
+
     count(&lock->acquired);
-    if (lock->timed)
-        lock->since = crew_time_now();
-    if (slept <= 0)
-        return;
-    count(&lock->contended);
-    if (slept == 1) /* awake */
+    lock->since = now;
+    if (contended)
+        count(&lock->contended);
+    if (begin == 0)
         return;
     store_relaxed(&lock->waited, load_relaxed(&lock->waited) + slept);
     if (slept > load_relaxed(&lock->longest)) {
@@ -123,13 +123,14 @@ static bool spin(struct lock_shm *lock, uint32_t me)
     return false;
 }
 
-static int acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline)
+int lock_acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline)
 {
     uint32_t bit = 0; /* WAITERS once we have slept */
+    uint32_t first = load_relaxed(&lock->word);
     crew_time begin = 0;
 
-    if (deadline != CREW_NOW && (load_relaxed(&lock->word) & OWNER) != me && spin(lock, me)) {
-        got(lock, 1, me);
+    if (first != 0 && deadline != CREW_NOW && (first & OWNER) != me && spin(lock, me)) {
+        got(lock, me, true, 0);
         return 0;
     }
     for (;;) {
@@ -142,7 +143,7 @@ static int acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline
         if (word == 0) {
             if (!swap_if(&lock->word, &word, me | bit)) /* [A] */
                 continue;
-            got(lock, begin ? crew_time_now() - begin : 1, me);
+            got(lock, me, first != 0, begin);
             return 0;
         }
         if (owner == me)
@@ -150,7 +151,7 @@ static int acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline
         if (party_is_dead(owner)) {
             if (!swap_if(&lock->word, &word, me | (word & WAITERS) | bit | HURT)) /* [T] */
                 continue;
-            got(lock, begin ? crew_time_now() - begin : 1, me);
+            got(lock, me, true, begin);
             return inherit(lock, me, owner);
         }
         if (deadline == CREW_NOW)
@@ -164,18 +165,6 @@ static int acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline
             return r;
         bit = WAITERS;
     }
-}
-
-int lock_acquire(struct lock_shm *lock, uint32_t me, crew_time deadline)
-{
-    uint32_t word = 0;
-
-    if (__builtin_expect(!swap_if(&lock->word, &word, me), 0)) /* [A] */
-        return acquire_slowly(lock, me, deadline);
-    count(&lock->acquired);
-    if (__builtin_expect(lock->timed, 0))
-        lock->since = crew_time_now();
-    return 0;
 }
 
 /* -- release ------------------------------------------------------------------------------- */
@@ -202,7 +191,7 @@ static void note_held(struct lock_shm *lock)
         store_relaxed(&lock->longest_held, held);
 }
 
-int lock_release(struct lock_shm *lock, uint32_t me)
+int lock_release_slowly(struct lock_shm *lock, uint32_t me)
 {
     uint32_t word = load_relaxed(&lock->word);
 

@@ -29,9 +29,30 @@ enum { LOCK_SPIN = 100 }; /* looks at a word that is held, before falling asleep
 int lock_init(struct lock_shm *lock, const struct crew_lock_options *options, const char *name);
 
 /* As the public calls, for the party 'me'. */
-int lock_acquire(struct lock_shm *lock, uint32_t me, crew_time deadline);
-int lock_release(struct lock_shm *lock, uint32_t me);
+int lock_acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline);
+int lock_release_slowly(struct lock_shm *lock, uint32_t me);
 int lock_consistent(struct lock_shm *lock, uint32_t me);
+
+#define LOCK_WAITERS (UINT32_C(1) << 31)
+
+static inline int lock_acquire(struct lock_shm *lock, uint32_t me, crew_time deadline)
+{
+    uint32_t word = 0;
+
+    if (__builtin_expect(lock->timed || !swap_if(&lock->word, &word, me), 0)) /* [A] */
+        return lock_acquire_slowly(lock, me, deadline);
+    store_relaxed(&lock->acquired, load_relaxed(&lock->acquired) + 1);
+    return 0;
+}
+
+static inline int lock_release(struct lock_shm *lock, uint32_t me)
+{
+    if (__builtin_expect((load_relaxed(&lock->word) & ~LOCK_WAITERS) != me || lock->timed, 0))
+        return lock_release_slowly(lock, me);
+    if (__builtin_expect((atomic_exchange(&lock->word, 0) & LOCK_WAITERS) != 0, 0)) /* [R] */
+        os_futex_wake(&lock->word, 1);
+    return 0;
+}
 
 /* Who holds it, by name; 0: nobody. */
 uint32_t lock_holder(const struct lock_shm *lock);
