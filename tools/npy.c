@@ -2,7 +2,6 @@
 #include "npy.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,16 +19,8 @@ struct parser {
     uint64_t shape[2];
 };
 
-__attribute__((format(printf, 3, 4)))
-static int refuse(char *why, size_t room, const char *format, ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    vsnprintf(why, room, format, list);
-    va_end(list);
-    return -EINVAL;
-}
+/* Says why, and is the answer of who says so. */
+#define refuse(why, room, ...) (snprintf((why), (room), __VA_ARGS__), -EINVAL)
 
 /* Says what stood where something else had to. */
 static int unexpected(struct parser *p, const char *wanted)
@@ -135,7 +126,7 @@ static int read_descr(struct parser *p)
     }
     for (; n < size && n < DESCR - 4; n++)
         p->descr[n] = s[n] >= 0x20 && s[n] < 0x7f ? s[n] : '?';
-    strcpy(p->descr + n, n < size ? "..." : "");
+    memcpy(p->descr + n, n < size ? "..." : "", n < size ? 4 : 1);
     return r;
 }
 

@@ -45,6 +45,8 @@ static inline uint64_t swap_8(uint64_t bits)
     return __builtin_bswap64(bits);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): types, which can't have any. */
+
 /* A loop for each answer to: swapped? side by side? So that the compiler can use its vectors. */
 #define LOOP(target, type, bytes, step, change)                                                   \
     for (size_t i = 0; i < count; i++) {                                                          \
@@ -85,6 +87,8 @@ static inline uint64_t swap_8(uint64_t bits)
 
 READS(to_f64, double)
 READS(to_f32, float)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define CALLS(suffix)                                                                             \
     switch (format.kind) {                                                                        \
