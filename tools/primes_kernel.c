@@ -305,21 +305,19 @@ uint64_t primes_nth_about(long double n)
     return low;
 }
 
-int primes_step_up(uint64_t low, uint64_t n, uint64_t *prime)
+/* The n-th prime from 'from' on, by 'next', which knows no more when it answers 'last'. */
+static int step(uint64_t from, uint64_t n, uint64_t last, uint64_t (*next)(primesieve_iterator *),
+                uint64_t *prime)
 {
     primesieve_iterator it;
-    uint64_t p = 0;
+    uint64_t p = last == 0 ? from : 0;
     int r = 0;
 
     primesieve_init(&it);
-    primesieve_jump_to(&it, low, PRIMES_LAST);
-    while (n > 0 && p < PRIMES_LAST && low <= PRIMES_LAST) {
-        p = primesieve_next_prime(&it);
-        n--;
-        if (it.is_error) {
-            r = -ENOMEM;
-            break;
-        }
+    primesieve_jump_to(&it, from, last);
+    for (; n > 0 && p != last && r == 0; n--) {
+        p = next(&it);
+        r = it.is_error ? -ENOMEM : 0;
     }
     primesieve_free_iterator(&it);
     if (r == 0)
@@ -327,24 +325,25 @@ int primes_step_up(uint64_t low, uint64_t n, uint64_t *prime)
     return r;
 }
 
+static uint64_t step_up(primesieve_iterator *it)
+{
+    return primesieve_next_prime(it);
+}
+
+static uint64_t step_down(primesieve_iterator *it)
+{
+    return primesieve_prev_prime(it);
+}
+
+int primes_step_up(uint64_t low, uint64_t n, uint64_t *prime)
+{
+    if (low <= PRIMES_LAST)
+        return step(low, n, PRIMES_LAST, step_up, prime);
+    *prime = 0;
+    return 0;
+}
+
 int primes_step_down(uint64_t high, uint64_t n, uint64_t *prime)
 {
-    primesieve_iterator it;
-    uint64_t p = high;
-    int r = 0;
-
-    primesieve_init(&it);
-    primesieve_jump_to(&it, high, 0);
-    while (n > 0 && p != 0) {
-        p = primesieve_prev_prime(&it);
-        n--;
-        if (it.is_error) {
-            r = -ENOMEM;
-            break;
-        }
-    }
-    primesieve_free_iterator(&it);
-    if (r == 0)
-        *prime = n == 0 ? p : 0;
-    return r;
+    return step(high, n, 0, step_down, prime);
 }

@@ -126,9 +126,9 @@ static uint64_t running_end(uint64_t word)
 /* The index with which a unit begins; the end of the job for all units behind it. */
 static uint64_t index_of(const struct job_shm *job, uint64_t unit)
 {
-    uint64_t all = job->count - job->first;
+    uint64_t all = job->plan.count - job->first;
 
-    return unit > all / job->unit ? job->count : job->first + unit * job->unit;
+    return unit > all / job->plan.unit ? job->plan.count : job->first + unit * job->plan.unit;
 }
 
 /* -- set-up -------------------------------------------------------------------------------- */
@@ -334,15 +334,15 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
 {
     struct job_shm *job = shift->job;
     _Atomic uint64_t *shared = &job->block[b].word;
-    crew_function *function = job->function;
+    crew_function *function = job->plan.function;
     crew_task *t = &shift->run.task;
     /* as numbers, for both may be NULL */
-    const size_t input_step = job->input ? job->input_size : 0;
-    const size_t output_step = job->output ? job->output_size : 0;
+    const size_t input_step = job->plan.input ? job->plan.input_size : 0;
+    const size_t output_step = job->plan.output ? job->plan.output_size : 0;
     uint64_t i = job->first + job->block[b].base + word_position(word);
     uint64_t left = word_end(word) - word_position(word);
-    uintptr_t input = (uintptr_t)job->input + i * input_step;
-    uintptr_t output = (uintptr_t)job->output + i * output_step;
+    uintptr_t input = (uintptr_t)job->plan.input + i * input_step;
+    uintptr_t output = (uintptr_t)job->plan.output + i * output_step;
 
     for (;;) {
         int code;
@@ -379,7 +379,7 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
     struct job_shm *job = shift->job;
     _Atomic uint64_t *shared = &job->block[b].word;
     crew_task *t = &shift->run.task;
-    crew_time before = job->adapt ? crew_time_now() : 0;
+    crew_time before = job->plan.adapt ? crew_time_now() : 0;
 
     for (;;) {
         uint64_t from = job->block[b].base + word_position(word);
@@ -388,11 +388,11 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
 
         t->begin = index_of(job, from);
         t->end = index_of(job, to);
-        if (job->kind == JOB_LEAF) { /* who died at it may have left something there */
-            t->output = job->output + t->begin / job->unit * job->output_size;
-            memset(t->output, 0, job->output_size);
+        if (job->plan.kind == JOB_LEAF) { /* who died at it may have left something there */
+            t->output = job->plan.output + t->begin / job->plan.unit * job->plan.output_size;
+            memset(t->output, 0, job->plan.output_size);
         }
-        code = job->function(t);
+        code = job->plan.function(t);
         if (__builtin_expect(code != 0, 0))
             note_failure(shift, code);
         t->attempt = 1;
@@ -400,7 +400,7 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
             store_total(shared, 0); /* [F] */
             return;
         }
-        if (job->adapt) {
+        if (job->plan.adapt) {
             crew_time now = crew_time_now();
 
             if (now - before < TASK_NS / 2 && shift->width < WIDTH_MOST)
@@ -421,7 +421,7 @@ static void work_block(struct shift *shift, uint32_t b, uint64_t word)
     struct job_shm *job = shift->job;
 
     shift->run.task.attempt = (unsigned)word_tries(word) + 1;
-    if (job->kind == JOB_MAP)
+    if (job->plan.kind == JOB_MAP)
         work_map(shift, b, word);
     else
         work_ranges(shift, b, word);
@@ -507,8 +507,8 @@ static uint32_t enter(struct job_shm *job, struct shift *shift, unsigned worker,
     shift->split = JOB_NONE;
     shift->deadline = CREW_FOREVER;
     shift->run.task.worker = worker;
-    shift->run.task.argument = job->argument_size ? job->argument : NULL;
-    shift->run.task.argument_size = job->argument_size;
+    shift->run.task.argument = job->plan.argument_size ? job->plan.argument : NULL;
+    shift->run.task.argument_size = job->plan.argument_size;
     return epoch;
 }
 

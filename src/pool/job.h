@@ -29,15 +29,9 @@ struct job_seat_shm {
     struct failure_shm failure;
 };
 
-struct job_shm {
-    /* Written by the caller while nobody is inside; read by who is inside. */
-    _Alignas(CACHE_LINE) _Atomic uint32_t active; /* epoch; 0: no job */
+/* What the caller asked for. */
+struct job_plan {
     enum job_kind kind;
-    uint32_t retries;
-    uint32_t blocks;       /* at the beginning of the table that are in use at first */
-    uint64_t first;        /* index of unit 0                                        */
-    uint64_t count;        /* one past the last index                                */
-    uint64_t unit;         /* indices in a unit                                      */
     bool adapt;            /* widen a task to some units, by the clock               */
     crew_function *function;
     const void *argument;  /* NULL, or where the bytes are                           */
@@ -45,6 +39,17 @@ struct job_shm {
     const char *input;
     char *output;
     size_t input_size, output_size;
+    uint64_t count;        /* one past the last index                                */
+    uint64_t unit;         /* indices in a unit                                      */
+};
+
+struct job_shm {
+    /* Written by the caller while nobody is inside; read by who is inside. */
+    _Alignas(CACHE_LINE) _Atomic uint32_t active; /* epoch; 0: no job */
+    uint32_t retries;
+    uint32_t blocks;       /* at the beginning of the table that are in use at first */
+    uint64_t first;        /* index of unit 0                                        */
+    struct job_plan plan;
     _Alignas(16) unsigned char small[JOB_ARGUMENT];
 
     _Alignas(CACHE_LINE) _Atomic uint64_t hungry; /* a bit for each worker (modulo 64) that found nothing;

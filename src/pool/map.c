@@ -7,19 +7,6 @@
 
 #define LEAVES 1024 /* of a reduce, unless its caller says how large one is */
 
-struct plan { /* what the caller asked for */
-    enum job_kind kind;
-    crew_function *function;
-    const char *input;
-    char *output;
-    size_t input_size, output_size;
-    const void *argument;
-    size_t argument_size;
-    uint64_t count;
-    uint64_t unit; /* indices in a unit */
-    bool adapt;
-};
-
 /* -- in the caller ------------------------------------------------------------------------- */
 
 static void note_first(struct crew_failure *failure, struct task_run *run, int code)
@@ -32,7 +19,7 @@ static void note_first(struct crew_failure *failure, struct task_run *run, int c
     run->message[0] = '\0';
 }
 
-static int run_here(const struct plan *plan, crew_time deadline, struct crew_failure *failure)
+static int run_here(const struct job_plan *plan, crew_time deadline, struct crew_failure *failure)
 {
     struct task_run run = { .task = { .argument = plan->argument_size ? plan->argument : NULL,
                                       .argument_size = plan->argument_size, .attempt = 1 } };
@@ -139,7 +126,7 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
     return r;
 }
 
-static int run_in_workers(crew_pool *pool, const struct plan *plan, crew_time deadline,
+static int run_in_workers(crew_pool *pool, const struct job_plan *plan, crew_time deadline,
                           struct crew_failure *failure)
 {
     struct job_shm *job = &pool->shm->job;
@@ -153,18 +140,8 @@ static int run_in_workers(crew_pool *pool, const struct plan *plan, crew_time de
     if (r < 0)
         return r;
     job_clear_failures(job, pool->workers);
-    job->kind = plan->kind;
     job->retries = pool->retries;
-    job->unit = plan->unit;
-    job->adapt = plan->adapt;
-    job->function = plan->function;
-    job->argument = plan->argument;
-    job->argument_size = plan->argument_size;
-    job->input = plan->input;
-    job->output = plan->output;
-    job->input_size = plan->input_size;
-    job->output_size = plan->output_size;
-    job->count = plan->count;
+    job->plan = *plan;
     for (uint64_t from = 0; from < units && r == 0; from += most) {
         uint64_t part = units - from < most ? units - from : most;
 
@@ -236,7 +213,7 @@ static int stage_argument(crew_pool *pool, const void **argument, size_t size, s
 }
 
 /* A small one travels with the job. */
-static bool send_along(crew_pool *pool, struct plan *plan)
+static bool send_along(crew_pool *pool, struct job_plan *plan)
 {
     if (worker_is_here(pool) || plan->argument_size == 0 || plan->argument_size > JOB_ARGUMENT)
         return false;
@@ -267,7 +244,7 @@ static void unlock_job(crew_pool *pool)
 }
 
 /* Runs a plan, its argument staged. Between lock_job() and unlock_job(). */
-static int run_plan(crew_pool *pool, struct plan *plan, const struct crew_job_options *options,
+static int run_plan(crew_pool *pool, struct job_plan *plan, const struct crew_job_options *options,
                     crew_time deadline)
 {
     struct crew_failure failure = { 0 };
@@ -292,7 +269,7 @@ int crew_pool_map(crew_pool *pool, crew_function *function, const void *input, s
                   void *output, size_t output_size, uint64_t count,
                   const struct crew_job_options *options, crew_time deadline)
 {
-    struct plan plan = { .kind = JOB_MAP, .function = function, .input_size = input_size,
+    struct job_plan plan = { .kind = JOB_MAP, .function = function, .input_size = input_size,
                          .output_size = output_size, .count = count, .unit = 1 };
     struct stage in = { 0 }, out = { 0 };
     const void *from = input;
@@ -329,7 +306,7 @@ int crew_pool_map(crew_pool *pool, crew_function *function, const void *input, s
 int crew_pool_for(crew_pool *pool, crew_function *function, uint64_t count, const void *argument,
                   size_t size, const struct crew_job_options *options, crew_time deadline)
 {
-    struct plan plan = { .kind = JOB_RANGE, .function = function, .argument = argument,
+    struct job_plan plan = { .kind = JOB_RANGE, .function = function, .argument = argument,
                          .argument_size = size, .count = count };
     int r = check_options(options);
 
@@ -379,13 +356,13 @@ static int join_partials(crew_task *task)
     return code;
 }
 
-static int reduce(crew_pool *pool, struct plan *leaves, crew_function *combine, void *result,
+static int reduce(crew_pool *pool, struct job_plan *leaves, crew_function *combine, void *result,
                   const struct crew_job_options *options, crew_time deadline)
 {
     uint64_t count = leaves->count / leaves->unit + (leaves->count % leaves->unit != 0);
     bool arena = pool->kind == CREW_PROCESSES && !worker_is_here(pool);
     struct join join = { .combine = combine, .size = leaves->output_size, .count = count };
-    struct plan last = { .kind = JOB_RANGE, .function = join_partials, .argument = &join,
+    struct job_plan last = { .kind = JOB_RANGE, .function = join_partials, .argument = &join,
                          .argument_size = sizeof join, .count = 1, .unit = 1 };
     struct stage argument = { 0 };
     void *partials = NULL;
@@ -426,7 +403,7 @@ int crew_pool_reduce(crew_pool *pool, crew_function *function, crew_function *co
                      const void *argument, size_t argument_size, void *result, size_t size,
                      const struct crew_job_options *options, crew_time deadline)
 {
-    struct plan plan = { .kind = JOB_LEAF, .function = function, .argument = argument,
+    struct job_plan plan = { .kind = JOB_LEAF, .function = function, .argument = argument,
                          .argument_size = argument_size, .count = count, .output_size = size };
     int r = check_options(options);
 

@@ -54,13 +54,13 @@ static void open_job(enum job_kind kind, uint64_t units, uint64_t unit, unsigned
 {
     struct job_shm *job = &arena()->job;
 
-    job->kind = kind;
+    job->plan.kind = kind;
     job->retries = retries;
     job->first = 0;
-    job->count = units * unit;
-    job->unit = unit;
-    job->adapt = false;
-    job->function = run;
+    job->plan.count = units * unit;
+    job->plan.unit = unit;
+    job->plan.adapt = false;
+    job->plan.function = run;
     job_clear_failures(job, WORKERS);
     job_open(job, units, cuts);
 }
@@ -202,7 +202,7 @@ static const char *check(const struct death_end *ends)
     if (!job_is_empty(&a->job, WORKERS))
         return "hang: somebody dead is still inside";
     failed = job_failure(&a->job, WORKERS, &f);
-    for (uint64_t i = 0; i < a->job.count; i++) {
+    for (uint64_t i = 0; i < a->job.plan.count; i++) {
         if (a->notes.done[i] > 1 + (a->job.retries ? deaths : 0) ||
             a->notes.begun[i] > 1 + (a->job.retries ? deaths : 0))
             return "twice: an index was run again";
@@ -214,12 +214,12 @@ static const char *check(const struct death_end *ends)
             return "lost: an index was not run, and nobody was told";
         lost++;
     }
-    if (lost > deaths * a->job.unit)
+    if (lost > deaths * a->job.plan.unit)
         return "lost: more than one task for a death";
     if (failed && f.error == CREW_EWORKER) {
         if (deaths == 0 && ends[0].how != DEATH_RETURNED && ends[0].how != DEATH_BLOCKED)
             return "a death was reported that nobody died";
-        if (f.pid != PID || f.signal != 9 || f.end <= f.begin || f.end - f.begin > a->job.unit)
+        if (f.pid != PID || f.signal != 9 || f.end <= f.begin || f.end - f.begin > a->job.plan.unit)
             return "a death was reported without its details";
     } else if (failed && (f.error != CREW_ETASK || f.code != CODE || f.begin != FAILS ||
                           !a->notes.failing)) {

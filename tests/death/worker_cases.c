@@ -215,12 +215,12 @@ static void map(enum patience patience)
     struct job_shm *job = &pool->job;
 
     job_clear_failures(job, WORKERS);
-    job->kind = JOB_MAP;
+    job->plan.kind = JOB_MAP;
     job->retries = (uint32_t)shared()->notes.retries;
     job->first = 0;
-    job->count = UNITS;
-    job->unit = 1;
-    job->function = run_unit;
+    job->plan.count = UNITS;
+    job->plan.unit = 1;
+    job->plan.function = run_unit;
     job_open(job, UNITS, 0);
     gate_ring(&pool->gate, GATE_ALL);
     if (patience == WAITS) {
