@@ -87,7 +87,7 @@ static int find_rows(struct table *table, struct first_rows *f, const char *p, b
     size_t best = CANDIDATES - 1;
 
     for (int i = 0; i < 2; i++) {
-        const char *behind;
+        const char *behind = NULL;
 
         p = skip_lines(p, f->end);
         if (p == f->end) {
@@ -96,7 +96,8 @@ static int find_rows(struct table *table, struct first_rows *f, const char *p, b
             f->row[i].at = f->row[i].end = f->end;
             continue;
         }
-        behind = pass_row(p, f->end, candidates, counts[i]);
+        if (whole || memchr(p, '\n', (size_t)(f->end - p)))
+            behind = pass_row(p, f->end, candidates, counts[i]);
         if (!behind && !whole) {
             const char *lone = i == 0 ? lone_return(p, f->end) : NULL;
 
