@@ -3,11 +3,15 @@
 #define CREW_H
 
 #include <crew/base.h>
+#include <crew/event.h>
 #include <crew/future.h>
+#include <crew/latch.h>
 #include <crew/lock.h>
 #include <crew/memory.h>
+#include <crew/once.h>
 #include <crew/pool.h>
 #include <crew/process.h>
 #include <crew/task.h>
+#include <crew/value.h>
 
 #endif

@@ -1,10 +1,6 @@
 /* locks.c - crew_lock and crew_rlock for those who call: who they are, and where the lock lies. */
 #include "lock.h"
-
-#include <life/life.h>
-
-#include <errno.h>
-#include <string.h>
+#include "storage.h"
 
 _Static_assert(sizeof(struct lock_shm) <= sizeof(crew_lock), "a lock fits its storage");
 _Static_assert(sizeof(crew_lock) == sizeof(crew_rlock), "the same for both");
@@ -14,48 +10,32 @@ static struct lock_shm *inside(const void *lock, const char *call)
 {
     struct lock_shm *shm = (struct lock_shm *)(uintptr_t)lock;
 
-    if (!lock || shm->magic != LOCK_MAGIC)
-        os_misuse(call, "not an open lock");
+    storage_must_be(lock, lock ? shm->magic : 0, LOCK_MAGIC, call, "not an open lock");
     return shm;
-}
-
-static int who(uint32_t *me)
-{
-    *me = party_me();
-    if (__builtin_expect(*me != 0, 1))
-        return 0;
-    return life_me() == 0 ? CREW_EMISUSE : -EAGAIN;
 }
 
 /* -- making -------------------------------------------------------------------------------- */
 
 static int init(void *lock, const struct crew_lock_options *options, const char *name)
 {
-    struct arena *arena;
-    int r = life_arena(&arena);
+    int r = storage_check(lock, sizeof(struct lock_shm));
 
-    if (r < 0)
-        return r;
-    if (!arena_contains(arena, lock, sizeof(struct lock_shm)))
-        return -EINVAL;
-    return lock_init(lock, options, name);
+    return r < 0 ? r : lock_init(lock, options, name);
 }
 
 static int open_block(void **lock, const struct crew_lock_options *options, const char *name)
 {
     void *block;
-    int r = life_alloc(sizeof(struct lock_shm), &block);
+    int r = storage_alloc(sizeof(struct lock_shm), &block);
 
     if (r < 0)
         return r;
-    r = init(block, options, name);
-    if (r < 0) {
-        life_free(block);
-        return r;
-    }
-    crew_memory_give(block); /* it outlives this process */
-    *lock = block;
-    return 0;
+    r = lock_init(block, options, name);
+    if (r < 0)
+        storage_free(block);
+    else
+        *lock = block;
+    return r;
 }
 
 static void fini(void *lock, const char *call)
@@ -108,14 +88,14 @@ void crew_lock_close(crew_lock *lock)
 {
     fini(lock, "crew_lock_close");
     if (lock)
-        life_free(lock);
+        storage_free(lock);
 }
 
 void crew_rlock_close(crew_rlock *lock)
 {
     fini(lock, "crew_rlock_close");
     if (lock)
-        life_free(lock);
+        storage_free(lock);
 }
 
 /* -- using --------------------------------------------------------------------------------- */
@@ -124,7 +104,7 @@ int crew_lock_acquire(crew_lock *lock, crew_time deadline)
 {
     struct lock_shm *shm = inside(lock, "crew_lock_acquire");
     uint32_t me;
-    int r = who(&me);
+    int r = storage_party(&me);
 
     return r < 0 ? r : lock_acquire(shm, me, deadline);
 }
@@ -133,7 +113,7 @@ int crew_lock_release(crew_lock *lock)
 {
     struct lock_shm *shm = inside(lock, "crew_lock_release");
     uint32_t me;
-    int r = who(&me);
+    int r = storage_party(&me);
 
     return r < 0 ? r : lock_release(shm, me);
 }
@@ -142,7 +122,7 @@ int crew_lock_consistent(crew_lock *lock)
 {
     struct lock_shm *shm = inside(lock, "crew_lock_consistent");
     uint32_t me;
-    int r = who(&me);
+    int r = storage_party(&me);
 
     return r < 0 ? r : lock_consistent(shm, me);
 }
@@ -152,7 +132,7 @@ int crew_rlock_acquire(crew_rlock *lock, crew_time deadline)
 {
     struct lock_shm *shm = inside(lock, "crew_rlock_acquire");
     uint32_t me;
-    int r = who(&me);
+    int r = storage_party(&me);
 
     if (r < 0)
         return r;
@@ -172,7 +152,7 @@ int crew_rlock_release(crew_rlock *lock)
 {
     struct lock_shm *shm = inside(lock, "crew_rlock_release");
     uint32_t me;
-    int r = who(&me);
+    int r = storage_party(&me);
 
     if (r < 0)
         return r;
@@ -185,7 +165,7 @@ int crew_rlock_consistent(crew_rlock *lock)
 {
     struct lock_shm *shm = inside(lock, "crew_rlock_consistent");
     uint32_t me;
-    int r = who(&me);
+    int r = storage_party(&me);
 
     return r < 0 ? r : lock_consistent(shm, me);
 }

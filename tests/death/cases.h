@@ -4,7 +4,7 @@
 
 #include "death.h"
 
-#define CASES(X) X(slot) X(job) X(alloc) X(worker) X(lock)
+#define CASES(X) X(slot) X(job) X(alloc) X(worker) X(lock) X(flag)
 
 struct death_cases {
     const struct death_case *list;

@@ -13,7 +13,7 @@
 int main(int argc, char **argv)
 {
     static const struct death_cases *const all[] = { &slot_cases, &job_cases, &alloc_cases,
-                                                     &lock_cases };
+                                                     &lock_cases, &flag_cases };
     const char *why = death_no_instructions();
     struct death_report r;
     unsigned number = 0;

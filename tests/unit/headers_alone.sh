@@ -38,6 +38,7 @@ use_compiles()
         echo 'extern size_t n;'
         echo 'extern struct data { uint64_t count; } *data;'
         echo 'void mend(struct data *);'
+        echo 'int prepare(void *);'
         echo 'int use(void);'
         echo 'int use(void) {'
         shown "$1" | sed 's/^ *static //'
