@@ -209,7 +209,7 @@ START_TEST(once_is_once_among_processes)
 }
 END_TEST
 
-static int fail(void *context)
+static int fail_always(void *context)
 {
     (void)context;
     return -EIO;
@@ -219,11 +219,11 @@ START_TEST(what_failed_counts_as_not_done)
 {
     struct shared *s = make_shared();
 
-    ck_assert_int_eq(crew_once_run(&s->once, fail, s, CREW_FOREVER), -EIO);
+    ck_assert_int_eq(crew_once_run(&s->once, fail_always, s, CREW_FOREVER), -EIO);
     ck_assert(!crew_once_done(&s->once));
     ck_assert_int_eq(crew_once_run(&s->once, NULL, s, CREW_FOREVER), -EINVAL);
     ck_assert_ok(crew_once_run(&s->once, prepare, s, CREW_FOREVER));
-    ck_assert_ok(crew_once_run(&s->once, fail, s, CREW_FOREVER));
+    ck_assert_ok(crew_once_run(&s->once, fail_always, s, CREW_FOREVER));
     drop_shared(s);
 }
 END_TEST
