@@ -233,8 +233,9 @@ static int die_at_it(void *context)
     struct shared *s = context;
 
     atomic_store(&s->there, 1);
-    for (;;)
+    while (atomic_load(&s->there) != 0)
         pause();
+    return 0;
 }
 
 static int run_and_die(crew_task *task)
