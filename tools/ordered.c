@@ -180,12 +180,29 @@ static int collect(struct ordered *run, const struct ordered_job *job, struct or
     return r;
 }
 
+/* A task that comes gets the buffer of one that went, so that there are no more buffers than tasks
+ * were ever under way at once. */
+static void pass_buffer_on(struct ordered *run, unsigned first, struct ordered_slot *slot)
+{
+    for (unsigned i = run->under_way + 1; i < run->window && !slot->buffer; i++) {
+        struct ordered_slot *idle = &run->slots[(first + i) % run->window];
+
+        slot->buffer = idle->buffer;
+        slot->capacity = idle->capacity;
+        idle->buffer = NULL;
+        idle->capacity = 0;
+    }
+}
+
 /* Gives the pool what it can hold. 'more': 'next' has not said that there is no more. */
 static int fill(struct ordered *run, const struct ordered_job *job, unsigned first, bool *more)
 {
     while (*more && run->under_way < run->window) {
         struct ordered_slot *slot = &run->slots[(first + run->under_way) % run->window];
-        int r = job->next(job->context, slot);
+        int r;
+
+        pass_buffer_on(run, first, slot);
+        r = job->next(job->context, slot);
 
         if (r == -ENOMEM && run->under_way > 0)
             break; /* no memory for all buffers: those that are there will do */
