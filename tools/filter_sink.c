@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TILE = 64 };
+
 /* -- in workers --------------------------------------------------------------------------- */
 
 static size_t width(const struct sink *sink)
@@ -30,29 +32,40 @@ size_t sink_room(const struct sink *sink, size_t rows)
     return rows * (sink->channels * (size_t)DECIMAL_MOST + 4);
 }
 
+/* Rows begin ... end - 1; passed over again for the next channel, so few of them. */
+static void interleave_tile(const struct sink *sink, const char *mean, size_t stride, size_t begin,
+                            size_t end, char *out)
+{
+    const size_t channels = sink->channels;
+
+    for (size_t c = 0; c < channels; c++) {
+        const double *d = (const double *)(mean + c * stride);
+        const float *f = (const float *)(mean + c * stride);
+
+        if (sink->single)
+            for (size_t i = begin; i < end; i++)
+                memcpy(out + (i * channels + c) * sizeof *f, &f[i], sizeof *f);
+        else
+            for (size_t i = begin; i < end; i++)
+                memcpy(out + (i * channels + c) * sizeof *d, &d[i], sizeof *d);
+    }
+}
+
 static size_t interleave(const struct sink *sink, const char *mean, size_t stride, size_t rows, char *out)
 {
-    const unsigned channels = sink->channels;
+    if (sink->channels == 1 && out != mean)
+        memcpy(out, mean, rows * width(sink));
+    for (size_t i = 0; i < rows && sink->channels > 1; i += TILE)
+        interleave_tile(sink, mean, stride, i, i + TILE < rows ? i + TILE : rows, out);
+    return rows * sink->channels * width(sink);
+}
 
-    if (channels == 1) {
-        if (out != mean)
-            memcpy(out, mean, rows * width(sink));
-    } else if (sink->single) {
-        for (unsigned c = 0; c < channels; c++) {
-            const float *from = (const float *)(mean + c * stride);
+/* JSON has no other word for what is not a number. */
+static char *put_null(char *at)
+{
+    static const char null[4] = {'n', 'u', 'l', 'l'};
 
-            for (size_t i = 0; i < rows; i++)
-                memcpy(out + (i * channels + c) * sizeof(float), &from[i], sizeof(float));
-        }
-    } else {
-        for (unsigned c = 0; c < channels; c++) {
-            const double *from = (const double *)(mean + c * stride);
-
-            for (size_t i = 0; i < rows; i++)
-                memcpy(out + (i * channels + c) * sizeof(double), &from[i], sizeof(double));
-        }
-    }
-    return rows * channels * width(sink);
+    return (char *)memcpy(at, null, sizeof null) + sizeof null;
 }
 
 static char *put_number(const struct sink *sink, char *at, const char *from, size_t i)
@@ -61,13 +74,13 @@ static char *put_number(const struct sink *sink, char *at, const char *from, siz
         float x = ((const float *)from)[i];
 
         if (sink->shape == SINK_JSON && !isfinite(x))
-            return memcpy(at, "null", 4), at + 4;
+            return put_null(at);
         return decimal_write_f32(at, x);
     }
     double x = ((const double *)from)[i];
 
     if (sink->shape == SINK_JSON && !isfinite(x))
-        return memcpy(at, "null", 4), at + 4;
+        return put_null(at);
     return decimal_write_f64(at, x);
 }
 

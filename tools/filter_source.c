@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AHEAD_FIRST = 64 << 10, AHEAD_MOST = 64 << 20, BLOCK = 1 << 20, WIDE_PIPE = 1 << 20 };
+enum { AHEAD_FIRST = 64 << 10, AHEAD_MOST = 64 << 20, BLOCK = 1 << 20, WIDE_PIPE = 1 << 20, TILE = 64 };
 
 /* -- names -------------------------------------------------------------------------------- */
 
@@ -388,7 +388,7 @@ static int fetch_noise(const struct source *source, uint64_t first, uint64_t row
 int source_fetch(const struct source *source, uint64_t first, uint64_t rows, void *out, size_t stride,
                  bool single, void *staging)
 {
-    size_t size = sample_size(source->format.kind);
+    size_t size = sample_size(source->format.kind), width = single ? sizeof(float) : sizeof(double);
     unsigned channels = source->channels;
     bool plain = as_it_is(source, single);
     int r;
@@ -413,8 +413,11 @@ int source_fetch(const struct source *source, uint64_t first, uint64_t rows, voi
     r = read_at(source, staging, rows * channels * size, source->data + (off_t)(first * channels * size));
     if (r < 0)
         return r;
-    for (unsigned c = 0; c < channels; c++)
-        convert(source, (char *)out + c * stride, single, (char *)staging + c * size, channels * size, rows);
+    for (uint64_t i = 0; i < rows; i += TILE) /* few at a time: they are near for the next channel */
+        for (unsigned c = 0; c < channels; c++)
+            convert(source, (char *)out + c * stride + i * width, single,
+                    (char *)staging + (i * channels + c) * size, channels * size,
+                    rows - i < TILE ? rows - i : TILE);
     return 0;
 }
 

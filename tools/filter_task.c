@@ -9,8 +9,14 @@
 
 /* -- memory ------------------------------------------------------------------------------- */
 
+enum {
+    TOGETHER = 8, /* channels that are picked from rows together: a cache line of numbers     */
+    TILE = 64,    /* rows that are passed over again for the next channel, while they are near */
+};
+
 /* How a task divides the memory that it works in. */
 struct room {
+    unsigned channels; /* whose samples are there at once                                           */
     size_t samples;  /* bytes between channels of the extended samples; 0: they stay where they are */
     size_t means;    /* bytes between channels of the averages                                      */
     size_t sums;     /* bytes of sums that are still to be divided; 0: none are                     */
@@ -45,9 +51,11 @@ static bool plain(const struct filter_plan *plan)
 static struct room room_for(const struct filter_plan *plan, enum filter_step step, uint64_t count)
 {
     const struct filter_work *w = plan->work;
+    const unsigned channels = plan->source->channels;
     uint64_t rows = count + w->window - 1;
 
     return (struct room){
+        .channels = step == STEP_MEAN && channels > TOGETHER ? TOGETHER : channels,
         .samples = stays(plan, step) ? 0 : round_up(rows * sample_width(plan)),
         .means = plain(plan) ? 0 : round_up(count * sample_width(plan)),
         .sums = w->edges == EDGES_SHRINK && !w->skip ? round_up(count * sizeof(double)) : 0,
@@ -59,11 +67,11 @@ static struct room room_for(const struct filter_plan *plan, enum filter_step ste
 size_t task_memory(const struct filter_plan *plan, enum filter_step step, uint64_t count)
 {
     struct room room = room_for(plan, step, count);
-    unsigned channels = plan->source->channels;
 
     if (count == 0)
         return 0;
-    return channels * (room.samples + room.means) + room.sums + room.scratch + room.staging;
+    return room.channels * room.samples + plan->source->channels * room.means + room.sums + room.scratch +
+           room.staging;
 }
 
 double task_padding(const struct filter_work *work)
@@ -108,70 +116,112 @@ static void reverse(const struct filter_plan *plan, void *row, uint64_t count)
     }
 }
 
-/* Samples first ... first + rows - 1 of the extended signal. Beyond its ends they are fetched in runs,
- * forwards or backwards. */
-static int fetch(const struct filter_plan *plan, uint64_t first, uint64_t rows, void *to, size_t stride,
+/* Neighbours in the extended signal that are neighbours in the signal too, forwards (step 1) or
+ * backwards (-1); or one sample again and again (0); or none, again and again (from < 0). */
+struct stretch {
+    int64_t from, step;
+    uint64_t count;
+};
+
+/* The one that begins at 'at', and ends before 'end'. Positions are counted from the first sample. */
+static struct stretch stretch_at(const struct filter_plan *plan, int64_t at, int64_t end)
+{
+    const enum filter_edges edges = plan->work->edges;
+    const uint64_t n = plan->source->rows;
+    struct stretch s = {.from = edges_sample(edges, at, n), .count = 1};
+
+    if (at < 0 && end > 0)
+        end = 0;
+    else if (at >= 0 && at < (int64_t)n && end > (int64_t)n)
+        end = (int64_t)n;
+    if (s.from < 0 || s.from == at) { /* nothing there; or the signal itself */
+        s.step = s.from == at;
+        s.count = (uint64_t)(end - at);
+        return s;
+    }
+    if (at + 1 < end)
+        s.step = edges_sample(edges, at + 1, n) - s.from;
+    if (s.step < -1 || s.step > 1) /* round the corner */
+        s.step = 0;
+    else
+        while (at + (int64_t)s.count < end &&
+               edges_sample(edges, at + (int64_t)s.count, n) == s.from + (int64_t)s.count * s.step)
+            s.count++;
+    return s;
+}
+
+/* The row at 'to' once more behind it, until it is there 'count' times. */
+static void repeat(const struct filter_plan *plan, char *to, size_t stride, uint64_t count)
+{
+    for (unsigned c = 0; c < plan->source->channels; c++)
+        for (uint64_t i = 1; i < count; i++)
+            memcpy(at(plan, to, stride, c, i), at(plan, to, stride, c, 0), sample_width(plan));
+}
+
+static int fetch_stretch(const struct filter_plan *plan, struct stretch s, char *to, size_t stride,
+                         void *staging)
+{
+    const unsigned channels = plan->source->channels;
+    uint64_t low = (uint64_t)s.from, count = s.step == 0 ? 1 : s.count;
+    int r;
+
+    if (s.from < 0) {
+        for (unsigned c = 0; c < channels; c++)
+            set(plan, at(plan, to, stride, c, 0), task_padding(plan->work));
+        repeat(plan, to, stride, s.count);
+        return 0;
+    }
+    if (s.step < 0)
+        low -= count - 1;
+    r = source_fetch(plan->source, low, count, to, stride, plan->work->single, staging);
+    if (r < 0)
+        return r;
+    for (unsigned c = 0; c < channels && s.step < 0; c++)
+        reverse(plan, at(plan, to, stride, c, 0), count);
+    repeat(plan, to, stride, s.step == 0 ? s.count : 1);
+    return 0;
+}
+
+/* Samples first ... first + rows - 1 of the extended signal. */
+static int fetch(const struct filter_plan *plan, uint64_t first, uint64_t rows, char *to, size_t stride,
                  void *staging)
 {
-    const struct filter_work *w = plan->work;
-    const struct source *s = plan->source;
     int64_t begin = (int64_t)first - (int64_t)plan->left, end = begin + (int64_t)rows;
 
     for (int64_t i = begin; i < end;) {
-        int64_t from = edges_sample(w->edges, i, s->rows), j = i + 1, step = 0;
-        uint64_t row = (uint64_t)(i - begin);
-        int r;
+        struct stretch s = stretch_at(plan, i, end);
+        int r = fetch_stretch(plan, s, at(plan, to, stride, 0, (uint64_t)(i - begin)), stride, staging);
 
-        if (i >= 0 && i < (int64_t)s->rows) {
-            j = end < (int64_t)s->rows ? end : (int64_t)s->rows;
-            step = 1;
-        } else if (from >= 0 && j < end) {
-            step = edges_sample(w->edges, j, s->rows) - from;
-            while (j < end && (j < 0 || j >= (int64_t)s->rows) && step * step <= 1 &&
-                   edges_sample(w->edges, j, s->rows) == from + (j - i) * step)
-                j++;
-        }
-        if (from < 0) {
-            for (unsigned c = 0; c < s->channels; c++)
-                set(plan, at(plan, to, stride, c, row), task_padding(w));
-            i++;
-            continue;
-        }
-        uint64_t count = (uint64_t)(j - i);
-
-        if (step == 0 && count > 1) { /* one sample again and again */
-            r = source_fetch(s, (uint64_t)from, 1, at(plan, to, stride, 0, row), stride, w->single, staging);
-            for (unsigned c = 0; c < s->channels && r == 0; c++)
-                for (uint64_t k = 1; k < count; k++)
-                    memcpy(at(plan, to, stride, c, row + k), at(plan, to, stride, c, row),
-                           sample_width(plan));
-        } else {
-            uint64_t low = step < 0 ? (uint64_t)from - (count - 1) : (uint64_t)from;
-
-            r = source_fetch(s, low, count, at(plan, to, stride, 0, row), stride, w->single, staging);
-            for (unsigned c = 0; c < s->channels && step < 0 && r == 0; c++)
-                reverse(plan, at(plan, to, stride, c, row), count);
-        }
         if (r < 0)
             return r;
-        i = j;
+        i += (int64_t)s.count;
     }
     return 0;
 }
 
-/* One channel of rows that stand together. */
-static void pick(const struct filter_task *task, unsigned channel, uint64_t rows, void *to)
+/* Channels first ... first + count - 1 of rows that stand together. */
+static void pick(const struct filter_task *task, unsigned first, unsigned count, uint64_t rows, char *to,
+                 size_t stride)
 {
     const struct filter_plan *plan = task->plan;
     const unsigned channels = plan->source->channels;
-    const double *d = (const double *)task->rows + channel;
-    const float *f = (const float *)task->rows + channel;
+    const bool table = plan->source->kind == SOURCE_TABLE;
 
-    for (uint64_t i = 0; i < rows; i++) {
-        if (!plan->work->single)
-            ((double *)to)[i] = d[i * channels];
-        else
-            ((float *)to)[i] = plan->source->kind == SOURCE_TABLE ? (float)d[i * channels] : f[i * channels];
+    for (uint64_t begin = 0; begin < rows; begin += TILE) {
+        uint64_t end = begin + TILE < rows ? begin + TILE : rows;
+
+        for (unsigned c = 0; c < count; c++) {
+            const double *d = (const double *)task->rows + first + c;
+            const float *f = (const float *)task->rows + first + c;
+            void *out = to + c * stride;
+
+            for (uint64_t i = begin; i < end; i++) {
+                if (!plan->work->single)
+                    ((double *)out)[i] = d[i * channels];
+                else
+                    ((float *)out)[i] = table ? (float)d[i * channels] : f[i * channels];
+            }
+        }
     }
 }
 
@@ -225,7 +275,7 @@ static int mean(const struct filter_task *task, struct filter_answer *answer)
     const struct source *s = plan->source;
     struct room room = room_for(plan, task->step, task->count);
     uint64_t rows = task->count + w->window - 1;
-    char *samples = task->memory, *means = samples + s->channels * room.samples;
+    char *samples = task->memory, *means = samples + room.channels * room.samples;
     char *sum = means + s->channels * room.means, *scratch = sum + room.sums;
     struct filter_span span = {.first = task->first, .count = task->count, .window = w->window,
                                .scratch = scratch};
@@ -239,12 +289,14 @@ static int mean(const struct filter_task *task, struct filter_answer *answer)
     if (plain(plan))
         means = task->out;
     for (unsigned c = 0; c < s->channels; c++) {
-        const void *in = samples + c * room.samples;
+        const void *in = stays(plan, task->step) ? task->rows
+                                                  : samples + c % room.channels * room.samples;
 
-        if (stays(plan, task->step))
-            in = task->rows;
-        else if (task->step == STEP_MEAN)
-            pick(task, c, rows, samples + c * room.samples);
+        if (in != task->rows && task->step == STEP_MEAN && c % room.channels == 0) {
+            unsigned rest = s->channels - c;
+
+            pick(task, c, rest < room.channels ? rest : room.channels, rows, samples, room.samples);
+        }
         average(plan, span, in, means + c * room.means, (double *)sum);
     }
     answer->bytes = plain(plan) ? task->count * sample_width(plan)
