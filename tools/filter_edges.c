@@ -77,7 +77,8 @@ static int64_t modulo(int64_t a, int64_t period)
 
 int64_t edges_sample(enum filter_edges edges, int64_t at, uint64_t count)
 {
-    int64_t n = (int64_t)count, t;
+    const int64_t n = (int64_t)count;
+    int64_t t;
 
     if (at >= 0 && at < n)
         return at;

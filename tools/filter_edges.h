@@ -39,8 +39,8 @@ uint64_t edges_needs(enum filter_edges edges, uint64_t window);
 bool edges_go_round(enum filter_edges edges);
 
 /* The sample of the signal that stands at 'at' (which may be beyond an end); -1: none, see edges. To
- * the left of the signal it depends on n only if n < edges_needs(). */
-int64_t edges_sample(enum filter_edges edges, int64_t at, uint64_t n);
+ * the left of the signal it depends on 'count', the samples in it, only below edges_needs(). */
+int64_t edges_sample(enum filter_edges edges, int64_t at, uint64_t count);
 
 const char *edges_name(enum filter_edges edges);
 /* By its name; -1: there is none such. */
