@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define FILTER_OPTIONS(X)                                                                          \
     X(WINDOW, 'w', "window", "W", "samples in the window, 1 or more; required")                    \
@@ -218,8 +219,7 @@ static int choose_sink(const struct request *q, const struct source *source, str
     switch (q->common.json && !q->common.compare ? SIGNAL_UNKNOWN : format) {
     case SIGNAL_CSV:
         sink->shape = SINK_CSV;
-        sink->delimiter = by_name && strlen(q->output) > 4 &&
-                          strcmp(q->output + strlen(q->output) - 4, ".tsv") == 0 ? '\t' : ',';
+        sink->delimiter = by_name && strcasecmp(strrchr(q->output, '.'), ".tsv") == 0 ? '\t' : ',';
         if (source->table && table_delimiter(source->table) != ' ') {
             if (!by_name)
                 sink->delimiter = table_delimiter(source->table);
