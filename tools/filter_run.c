@@ -17,8 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK_NUMBERS = 1 << 16, FIRST_NUMBERS = 1 << 12, CHUNK_TEXT = 1 << 18, FIRST_TEXT = 1 << 15,
-       LEAST_TEXT = 1 << 12, MOST_TEXT = 64 << 20, TEXT_OF_A_NUMBER = 16 };
+enum { CHUNK_NUMBERS = 1 << 16, FIRST_NUMBERS = 1 << 12, MOST_NUMBERS = 1 << 27, CHUNK_TEXT = 1 << 18,
+       FIRST_TEXT = 1 << 15, LEAST_TEXT = 1 << 12, MOST_TEXT = 64 << 20, TEXT_OF_A_NUMBER = 16 };
+
+/* More numbers than any address space has room for, and few enough that no size of theirs overflows. */
+static const uint64_t too_many_numbers = UINT64_C(1) << 44;
 
 /* Rows in memory of our own. */
 struct rows {
@@ -35,6 +38,7 @@ struct run {
     struct filter_plan plan;
     struct ordered *ordered;
     struct progress bar;
+    uint64_t memory;         /* bytes that all buffers may take                                  */
     char why[400];           /* of -EINVAL                                                       */
 
     uint64_t outputs, cut;   /* any place: averages in all, and in tasks so far                  */
@@ -54,6 +58,7 @@ struct run {
     uint64_t possible;       /* rows that this text can have held so far                         */
     struct table_place place;
 
+    int lost;                /* samples were read, and no memory was there to keep them: -ENOMEM */
     bool writing;            /* the error is the output's                                        */
 };
 
@@ -65,52 +70,79 @@ static bool measures(const struct run *run, const struct ordered_slot *slot)
     return slot->alone && run->ordered->kind == CREW_KIND_DEFAULT && run->ordered->workers > 1;
 }
 
-/* Long enough that samples which are needed twice don't count. */
+/* Rows in a task: so many that samples which are needed twice don't count, if memory allows. */
+static uint64_t task_rows(const struct run *run)
+{
+    uint64_t window = run->work->window, rows = run->work->chunk;
+    uint64_t most = MOST_NUMBERS / run->source->channels + 1, least = window < most / 2 ? 2 * window : most;
+
+    if (least < window / 2)
+        least = window / 2;
+    if (rows > 0)
+        return rows < most ? rows : most;
+    rows = CHUNK_NUMBERS / run->source->channels;
+    if (rows < least)
+        rows = least;
+    return rows < 16 ? 16 : rows;
+}
+
 static uint64_t chunk_rows(const struct run *run, const struct ordered_slot *slot)
 {
-    uint64_t rows = CHUNK_NUMBERS / run->source->channels, first = run->cut + FIRST_NUMBERS;
+    uint64_t rows = task_rows(run), first = run->cut + FIRST_NUMBERS;
 
-    if (run->work->chunk)
-        return run->work->chunk;
-    if (rows < 2 * run->work->window)
-        rows = 2 * run->work->window;
-    if (rows < 16)
-        rows = 16;
-    return measures(run, slot) && rows > first ? first : rows;
+    return measures(run, slot) && run->work->chunk == 0 && rows > first ? first : rows;
 }
 
 static size_t chunk_text(const struct run *run, const struct ordered_slot *slot)
 {
-    uint64_t numbers = run->work->chunk, least = 2 * run->work->window, most = MOST_TEXT;
-    uint64_t first = FIRST_TEXT + run->read * TEXT_OF_A_NUMBER, size = CHUNK_TEXT;
+    uint64_t rows = run->work->chunk, most = MOST_TEXT / TEXT_OF_A_NUMBER / run->source->channels + 1;
+    uint64_t first = FIRST_TEXT + run->read * run->source->channels * TEXT_OF_A_NUMBER, size;
 
-    if (numbers)
-        size = numbers < most / TEXT_OF_A_NUMBER ? numbers * TEXT_OF_A_NUMBER : most;
-    else if (least > size / TEXT_OF_A_NUMBER)
-        size = least < most / TEXT_OF_A_NUMBER ? least * TEXT_OF_A_NUMBER : most;
-    if (!numbers && measures(run, slot) && size > first)
-        size = first;
-    return size < LEAST_TEXT ? LEAST_TEXT : size;
+    if (rows == 0)
+        rows = run->work->window / 4; /* to read a number costs far more than to average it again */
+    if (rows > most)
+        rows = most;
+    size = rows * run->source->channels * TEXT_OF_A_NUMBER;
+    if (run->work->chunk)
+        return size < LEAST_TEXT ? LEAST_TEXT : size;
+    if (size < CHUNK_TEXT)
+        size = CHUNK_TEXT;
+    return measures(run, slot) && size > first ? first : size;
 }
 
-/* Makes room in the slot: 'before' bytes for what the task is given, what it works in, and what it
- * writes. */
-static int lay_out(const struct run *run, struct ordered_slot *slot, size_t before, uint64_t count,
-                   enum filter_step step, struct filter_task *task)
+static size_t round_up(size_t size)
 {
-    size_t memory = task_memory(&run->plan, step, count);
+    return (size + 63) & ~(size_t)63;
+}
+
+/* Makes room in the slot: 'text' bytes and 'rows' rows that the task is given, what it works in for
+ * 'count' averages, and what it writes. 0, -ENOMEM, or ORDERED_LATER. */
+static int lay_out(const struct run *run, struct ordered_slot *slot, size_t text, uint64_t rows,
+                   uint64_t count, struct filter_task *task)
+{
+    enum filter_step step = source_anywhere(run->source) ? STEP_FETCH : STEP_MEAN;
+    uint64_t all = rows + (count > 0 ? count + run->work->window : 0), numbers;
+    size_t given, memory, size;
     int r;
 
-    before = (before + 63) & ~(size_t)63;
-    r = ordered_buffer(slot, before + memory + sink_room(run->sink, count));
+    if (__builtin_mul_overflow(all, run->source->channels, &numbers) || numbers > too_many_numbers)
+        return -ENOMEM;
+    given = round_up(round_up(text) + rows * run->row);
+    memory = task_memory(&run->plan, step, count);
+    size = given + memory + sink_room(run->sink, count);
+    if (run->ordered->under_way > 0 && size > run->memory / (run->ordered->under_way + 1))
+        return ORDERED_LATER;
+    r = ordered_buffer(slot, size);
+    if (r < 0)
+        return r;
     *task = (struct filter_task){
         .plan = &run->plan,
         .step = step,
         .count = count,
-        .memory = (char *)slot->buffer + before,
-        .out = (char *)slot->buffer + before + memory,
+        .memory = (char *)slot->buffer + given,
+        .out = (char *)slot->buffer + given + memory,
     };
-    return r;
+    return 0;
 }
 
 /* -- from any place ----------------------------------------------------------------------- */
@@ -126,8 +158,8 @@ static int next_anywhere(void *context, struct ordered_slot *slot)
         return 0;
     if (count > run->outputs - run->cut)
         count = run->outputs - run->cut;
-    r = lay_out(run, slot, 0, count, STEP_FETCH, task);
-    if (r < 0)
+    r = lay_out(run, slot, 0, 0, count, task);
+    if (r != 0)
         return r;
     task->first = run->cut;
     run->cut += count;
@@ -143,7 +175,10 @@ static int rows_room(const struct run *run, struct rows *rows, uint64_t room)
 
     if (room <= rows->room)
         return 0;
-    if (__builtin_mul_overflow(room, run->row, &size) || !(at = realloc(rows->at, size)))
+    if (__builtin_mul_overflow(room, run->row, &size) || size > run->memory)
+        return -ENOMEM;
+    at = realloc(rows->at, size);
+    if (!at)
         return -ENOMEM;
     rows->at = at;
     rows->room = room;
@@ -182,13 +217,13 @@ static void pad(const struct run *run, char *row)
     }
 }
 
-/* Row 'at' of the signal, which may be beyond its ends; 'known' rows from sample 'first' on are at
- * 'rows'. */
+/* Row 'at' of the signal, which may be beyond its ends. The rows from sample 'first' on are at 'rows', as
+ * many as may be asked for; NULL: there is no signal. */
 static void extend(const struct run *run, int64_t at, uint64_t n, const char *rows, int64_t first, char *to)
 {
     int64_t sample = edges_sample(run->work->edges, at, n);
 
-    if (sample < 0)
+    if (sample < 0 || !rows)
         pad(run, to);
     else
         memcpy(to, rows + (size_t)(sample - first) * run->row, run->row);
@@ -318,40 +353,52 @@ static int fill_rows(struct run *run, char *rows, uint64_t *have, uint64_t most)
     return 0;
 }
 
+static bool is_over(const struct run *run)
+{
+    return run->ended && run->lead_at == run->lead.count;
+}
+
+/* The next rows, behind those that were kept, and keeps the last again. */
+static int next_rows(struct run *run, struct filter_task *task, uint64_t most)
+{
+    uint64_t have = run->tail.count;
+    int r;
+
+    if (have > 0)
+        memcpy(task->rows, run->tail.at, have * run->row);
+    task->first = run->extended - have;
+    r = fill_rows(run, task->rows, &have, most);
+    if (r == 0)
+        r = keep_tail(run, task->rows, have);
+    task->count = have >= run->work->window ? have - run->work->window + 1 : 0;
+    return r;
+}
+
 static int next_stream(void *context, struct ordered_slot *slot)
 {
     struct run *run = context;
     struct filter_task *task = (struct filter_task *)slot->argument;
-    const uint64_t window = run->work->window;
-    uint64_t have, most = chunk_rows(run, slot) + window - 1, first;
-    int r = run->begun ? 0 : begin_stream(run);
+    int r = run->lost;
 
-    if (r == 0 && run->ended && run->lead_at == run->lead.count)
-        return 0;
-    do {
-        if (r == 0)
-            r = lay_out(run, slot, most * run->row, most - window + 1, STEP_MEAN, task);
-        if (r < 0)
+    if (r == 0 && !run->begun)
+        r = run->lost = begin_stream(run);
+    while (r == 0 && !is_over(run)) {
+        uint64_t count = chunk_rows(run, slot), most = count + run->work->window - 1;
+
+        r = lay_out(run, slot, 0, most, count, task);
+        if (r != 0)
             return r;
         task->rows = slot->buffer;
-        have = run->tail.count;
-        if (have > 0)
-            memcpy(task->rows, run->tail.at, have * run->row);
-        first = run->extended - have;
-        r = fill_rows(run, task->rows, &have, most);
-        if (r == 0)
-            r = keep_tail(run, task->rows, have);
-        if (r < 0)
-            return r;
-        if (have >= window) {
-            task->first = first;
-            task->count = have - window + 1;
+        r = run->lost = next_rows(run, task, most);
+        if (r == 0 && task->count > 0) {
             run->cut += task->count;
             return 1;
         }
         /* not yet one whole window */
-    } while (run->ordered->under_way == 0 && !(run->ended && run->lead_at == run->lead.count));
-    return run->ended && run->lead_at == run->lead.count ? 0 : ORDERED_LATER;
+        if (r == 0 && run->ordered->under_way > 0 && !is_over(run))
+            return ORDERED_LATER;
+    }
+    return r;
 }
 
 /* -- text --------------------------------------------------------------------------------- */
@@ -394,12 +441,12 @@ static int64_t text_ready(struct run *run, size_t want, bool wait)
         cut = table_cut(run->source->table, run->text, run->text_size, run->ended);
         if (cut > 0 || run->ended)
             return (int64_t)cut;
-        if (run->text_size >= MOST_TEXT) {
+        if (run->text_size >= MOST_TEXT && wait) { /* what is before it was passed */
             snprintf(run->why, sizeof run->why, "%s: line %llu is longer than 64 MiB", run->source->name,
-                     (unsigned long long)run->place.line + 1);
+                     (unsigned long long)table_line(run->source->table, &run->place));
             return -EINVAL;
         }
-        if (run->text_size == before && !wait)
+        if (run->text_size >= MOST_TEXT || (run->text_size == before && !wait))
             return 0;
         if (run->text_size >= want)
             want = 2 * want;
@@ -474,13 +521,16 @@ static int next_table(void *context, struct ordered_slot *slot)
     struct run *run = context;
     struct filter_task *task = (struct filter_task *)slot->argument;
     uint64_t before, room, most;
-    size_t text_room;
+    size_t want;
     int64_t size;
-    int r = run->begun ? 0 : begin_table(run);
+    int r = run->lost;
 
+    if (r == 0 && !run->begun)
+        r = run->lost = begin_table(run);
     if (r < 0)
         return r;
-    size = text_ready(run, chunk_text(run, slot), run->ordered->under_way == 0);
+    want = chunk_text(run, slot);
+    size = text_ready(run, want, run->ordered->under_way == 0);
     if (size < 0)
         return (int)size;
     if (size == 0 && !run->ended)
@@ -490,20 +540,21 @@ static int next_table(void *context, struct ordered_slot *slot)
     if (run->possible == 0)
         run->possible = run->lead.count;
     before = rows_before(run);
-    if (size > 0)
-        room = table_room(run->source->table, (size_t)size) / run->source->channels + 1;
+    if (want < (size_t)size)
+        want = (size_t)size;
+    if (size > 0) /* as for any piece, so that the buffer does for the next one */
+        room = table_room(run->source->table, want) / run->source->channels + 1;
     else /* the right end */
         room = run->work->edges == EDGES_VALID ? 0 : run->work->window;
-    text_room = ((size_t)size + 63) & ~(size_t)63;
     most = before + room < run->work->window ? 0 : before + room - run->work->window + 1;
-    r = lay_out(run, slot, text_room + (before + room) * run->row, most, STEP_MEAN, task);
-    if (r < 0)
+    r = lay_out(run, slot, want, before + room, most, task);
+    if (r != 0)
         return r;
     run->possible += room;
     task->step = STEP_READ;
     task->text = slot->buffer;
     task->size = (size_t)size;
-    task->rows = (char *)slot->buffer + text_room + before * run->row;
+    task->rows = (char *)slot->buffer + round_up(want) + before * run->row;
     if (size > 0) {
         memcpy(slot->buffer, run->text, (size_t)size);
         text_drop(run, (size_t)size);
@@ -600,7 +651,7 @@ static double done(void *context, double *tasks_left)
     double part = part_done(run);
 
     if (source_anywhere(run->source))
-        *tasks_left = (double)(run->outputs - run->sum->averages) / CHUNK_NUMBERS;
+        *tasks_left = (double)(run->outputs - run->sum->averages) / (double)task_rows(run);
     else if (part <= 0)
         part = 0.5;
     return part;
@@ -639,7 +690,8 @@ static int fail(const struct run *run, int error)
     if (run->why[0])
         return say_error("%s", run->why);
     if (run->writing)
-        return say_error("writing %s: %s", run->sink->path ? quoted(run->sink->path) : "standard output",
+        return say_error("writing %s: %s", run->sink->fd != 0 ? "a temporary file"
+                                           : run->sink->path ? quoted(run->sink->path) : "standard output",
                          run->file->why[0] ? run->file->why : crew_strerror(error));
     if (error == CREW_ETASK)
         error = run->ordered->failure.code;
@@ -691,6 +743,7 @@ static int run_once(const struct filter_work *work, struct source *source, const
     struct run run = {
         .work = work, .source = source, .sink = sink, .sum = sum, .ordered = &ordered,
         .plan = {.work = work, .source = source, .sink = sink},
+        .memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
     };
     uint64_t outputs = UINT64_MAX;
     int status = EXIT_DONE, r;
@@ -698,7 +751,7 @@ static int run_once(const struct filter_work *work, struct source *source, const
     *sum = (struct filter_sum){0};
     if (work->edges == EDGES_VALID && source->rows != UINT64_MAX && work->window > source->rows)
         return too_long(work, source->rows);
-    if (work->window > EDGES_MOST_WINDOW && !(work->edges == EDGES_VALID && source_anywhere(source)))
+    if (work->window > EDGES_MOST_WINDOW && work->edges != EDGES_VALID)
         return say_error("no memory for windows of %llu samples", (unsigned long long)work->window);
     if (source->rows != UINT64_MAX)
         outputs = edges_outputs(work->edges, work->window, source->rows);
