@@ -284,6 +284,34 @@ def row_trip_asleep(bench, table):
                times["futex again"], "ns", at_most(1.2), bracketed=True)
 
 
+# -- locks ----------------------------------------------------------------------------------------
+
+
+def row_lock(bench, table):
+    count, outside = bench.size(2_000_000, 20_000), 64
+    with Driver([bench.program("lock")]) as locks, bench.driver("limits") as limits:
+        bench.need_two_cpus()
+
+        def cost(command, iterations=0):
+            return lambda: locks.ask(command, count, iterations) / count
+
+        with bench.mailbox_around(table):
+            times = alternate(bench.rounds(7), {
+                "alone": cost("crew"), "robust": cost("robust"), "shared": cost("shared"),
+                "two": cost("crew_two"), "robust two": cost("robust_two"),
+                "two out": cost("crew_two", outside), "robust two out": cost("robust_two", outside),
+                "work": lambda: limits.ask("sequential", count, outside) / count,
+            })
+    table.line("acquire and release, alone", times["alone"], "pthread mutex, shared, robust", times["robust"],
+               "ns", at_most(0.65))
+    table.line("acquire and release, alone", times["alone"], "pthread mutex, shared, not robust",
+               times["shared"], "ns", None)
+    table.line("two processes, all inside", times["two"], "pthread mutex, shared, robust",
+               times["robust two"], "ns", at_most(0.7))
+    table.line(f"two processes, {median(times['work']):.0f} ns outside", times["two out"],
+               "pthread mutex, shared, robust", times["robust two out"], "ns", at_most(0.7))
+
+
 # -- a pool, from open to close -------------------------------------------------------------------
 
 
@@ -472,5 +500,6 @@ ROWS = {
     "filter-npy": (row_filter_npy, "crew filter on an array in a file in the page cache: times as fast"),
     "filter-text": (row_filter_text, "crew filter on numbers as text: times as fast"),
     "filter-exercise": (row_filter_exercise, "the moving average of 10,000 samples, W = 1001, in memory"),
+    "lock": (row_lock, "crew_lock against what glibc has: times its time"),
     "pool": (row_pool, "a pool of 2 processes opened, one task, closed: times as fast"),
 }
