@@ -614,6 +614,8 @@ static double part_done(const struct run *run)
 {
     if (source_anywhere(run->source))
         return run->outputs ? (double)run->sum->averages / (double)run->outputs : 1;
+    if (run->source->kind == SOURCE_AUDIO && run->source->audio_format.frames > run->read)
+        return (double)run->read / (double)run->source->audio_format.frames;
     return source_part(run->source);
 }
 
