@@ -700,8 +700,8 @@ static int fail(const struct run *run, int error)
     if (error == -ENODATA)
         return say_error("%s: became shorter while it was read", run->source->name);
     if (error == -ENOMEM)
-        return say_error("no memory for windows of %llu samples",
-                         (unsigned long long)run->work->window);
+        return say_error("no memory for windows of %llu samples in each of %u channels",
+                         (unsigned long long)run->work->window, run->source->channels);
     if (error > -4096)
         return say_error("reading %s: %s", run->source->name, crew_strerror(error));
     return say_error("%s: %s", ordered_kind_name(run->ordered->used),
