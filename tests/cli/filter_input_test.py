@@ -155,11 +155,25 @@ for _name, _data, _wanted in GOOD_TEXT:
         good("", data, wanted)
 
 
+@case("with long windows and other edges the place is right too")
+def _far():
+    lines = b"1\n" * 5000 + b"2 x\n" + b"1\n" * 100
+    for edges in ("valid", "same", "full", "reflect", "mirror", "nearest", "wrap", "constant",
+                  "shrink"):
+        for kind in (["-x", "sequential"], ["-x", "processes", "-j", "2", "--chunk", "100"]):
+            for w in ("7", "30000"):
+                words = ["filter", "-w", w, "-e", edges, *kind, "-f"]
+                why(run([*words, "text", "-"], input=lines), "", edges, (5001, 3, 3))
+                why(run([*words, "csv", "-"], input=b"a\n" + lines), "", edges, (5002, 1, 3))
+
+
 @case("a text that is one endless word is refused, whole or in a pipe, in little memory")
 def _long_word():
     # 48 million digits are no number that anybody means, nor one that f64 has.
-    for ending, byte, mib in ((ending, byte, 48 if (ending, byte) in (("", b"1"), (".csv", b"x")) else 1)
-                              for ending in ("", ".csv") for byte in (b"x", b"1", b"-", b'"', b"\0")):
+    for ending, byte, mib in ((ending, byte, 48 if (ending, byte) in (("", b"1"), (".csv", b"x"))
+                               else 1)
+                              for ending in ("", ".csv")
+                              for byte in (b"x", b"1", b"-", b'"', b"\0")):
         tried(ending, byte * (mib << 20), ["-w", "1"],
               lambda done, name, _, ending=ending: why(done, name, ending), pipes=mib == 1)
 

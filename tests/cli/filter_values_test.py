@@ -4,11 +4,13 @@ Description: a sum that drifts, one 1e300 that harms windows it is not in, a res
 with four workers or another chunk.
 """
 import math
+import os
 import random
 import sys
+import tempfile
 
 from cli import case, expect, main, run, shown
-from signals import csv, f32, mean, noise, npy, raw, same, slack, text, unraw, valid, wav
+from signals import averages, csv, f32, mean, near, noise, npy, raw, same, slack, text, unraw, valid, wav
 
 SOUND = "sound" in sys.argv[2:]
 
@@ -175,12 +177,84 @@ for _form, _data in FORMATS.items():
                    done.text())
             return done.out
         wanted = result("-x", "sequential")
-        for kind in ("sequential", "threads", "processes", "auto"):
+        chunks = (["--chunk", "1"], ["--chunk", "997"], ["--chunk", "1e15"], [])
+        for turn, kind in enumerate(("sequential", "threads", "processes", "auto")):
             for workers in range(1, 5):
-                chunks = (["--chunk", "1"], ["--chunk", "997"], ["--chunk", "1e15"], [])
-                for chunk in (chunks[workers - 1], chunks[workers % 4]):
-                    expect(result("-x", kind, "-j", str(workers), *chunk) == wanted, form, kind,
-                           workers, chunk)
+                words = ["-x", kind, "-j", str(workers), *chunks[(workers + turn) % 4]]
+                expect(result(*words) == wanted, form, shown(words), "other bytes")
+        for kind in ("threads", "processes"):
+            words = ["-x", kind, "-j", "2", "--chunk", "13"]
+            expect(result(*words) == wanted, form, shown(words), "other bytes")
+
+
+EDGES = ("valid", "same", "full", "reflect", "mirror", "nearest", "wrap", "constant", "shrink")
+
+
+def file_of(form, channels, chance):
+    """These signals, of one length, in a format: bytes, its name, and whether a pipe can bring it."""
+    rows = [row[c] for row in zip(*channels) for c in range(len(channels))]
+    shape = (len(channels[0]), len(channels))
+    if form == "text":
+        words = "".join(f"{v!r}{chance.choice((' ', chr(10), chr(9), chr(13) + chr(10), '  '))}"
+                        for v in channels[0])
+        return words.encode(), "text", True
+    if form == "csv":
+        header = [f"c{i}" for i in range(len(channels))] if chance.random() < 0.5 else None
+        end = chance.choice(("\n", "\r\n"))
+        return csv(channels, header, chance.choice(",;\t"), end), "csv", True
+    if form == "npy, columns":
+        return npy([v for x in channels for v in x], shape, fortran=True), "npy", shape[1] == 1
+    if form == "npy, rows":
+        return npy(rows, shape, chance.choice(("<f8", ">f8"))), "npy", True
+    if form == "npy, whole numbers":
+        kind = chance.choice(("<i4", ">i4", "<i8", ">i8"))
+        return npy([int(v) for v in rows], shape, kind), "npy", True
+    return raw(channels[0]), "f64", True
+
+
+@case("chosen by chance: signals, windows, edges, formats, executors and chunks, against the definition")
+def _by_chance():
+    for seed in range(120):
+        chance = random.Random(seed)
+        form = chance.choice(("text", "csv", "npy, columns", "npy, rows", "npy, whole numbers",
+                              "f64"))
+        n = chance.choice((1, 2, 3, 17, 64, 100, chance.randrange(1, 400)))
+        w = chance.choice((1, 2, 3, 7, 16, 33, 101, n, n + 1, 2 * n + 3, chance.randrange(1, 200)))
+        edges, nan = chance.choice(EDGES), chance.choice(("propagate", "skip"))
+        fill = chance.choice((0.0, 2.5, -1e9)) if edges == "constant" else 0.0
+        channels = [noise(n, 1000 * seed + c) for c in range(chance.choice((1, 1, 2, 3)))]
+        if form in ("text", "f64"):
+            channels = channels[:1]
+        if form == "npy, whole numbers":
+            channels = [[float(int(v)) for v in x] for x in channels]
+        else:
+            for x in channels:
+                for _ in range(chance.choice((0, 0, 2, 9)) if n > 9 else 0):
+                    x[chance.randrange(1, n)] = chance.choice((math.nan, math.inf, -math.inf, 1e15))
+        if edges == "valid" and w > n:
+            w = n
+        data, name, pipe = file_of(form, channels, chance)
+        words = ["filter", "-w", str(w), "-e", edges, "--nan", nan, "-f", name,
+                 "-x", chance.choice(("sequential", "threads", "processes", "auto")),
+                 "-j", str(chance.choice((1, 2, 3, 5))),
+                 *(["--chunk", str(chance.choice((1, 2, 7, 64, w, w + 1, 1 << 62, 2 ** 64 - 1)))]
+                   if chance.random() < 0.7 else []),
+                 *([f"--fill={fill!r}"] if edges == "constant" else [])]
+        about = f"seed {seed}: {shown(words)} of {form}, {n} rows of {len(channels)}"
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out.f64")
+            if pipe and chance.random() < 0.5:
+                done = run([*words, "-", "-o", out], input=data)
+            else:
+                with open(os.path.join(folder, "in"), "wb") as f:
+                    f.write(data)
+                done = run([*words, os.path.join(folder, "in"), "-o", out])
+            expect(done.status == 0 and done.out + done.err == b"", about, done.status, done.text())
+            with open(out, "rb") as f:
+                values = unraw(f.read())
+        for c, x in enumerate(channels):
+            size = max([abs(v) for v in x if math.isfinite(v)] + [abs(fill)])
+            near(values[c::len(channels)], averages(x, w, edges, fill, nan), w, about, size)
 
 
 @case("large signals: the same bytes on every executor")

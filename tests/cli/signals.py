@@ -148,6 +148,43 @@ def valid(values, w):
     return [mean(values[i:i + w]) for i in range(len(values) - w + 1)]
 
 
+def outside(x, i, edges, fill):
+    """Sample i of a signal that goes on beyond its ends."""
+    n = len(x)
+    if 0 <= i < n:
+        return x[i]
+    if edges == "reflect":
+        i %= 2 * n
+        return x[min(i, 2 * n - 1 - i)]
+    if edges == "mirror":
+        i = i % (2 * n - 2) if n > 1 else 0
+        return x[min(i, 2 * n - 2 - i) if n > 1 else 0]
+    if edges == "nearest":
+        return x[0 if i < 0 else n - 1]
+    if edges == "wrap":
+        return x[i % n]
+    return fill if edges == "constant" else 0.0
+
+
+def averages(x, w, edges, fill=0.0, nan="propagate"):
+    """What crew filter is to answer; tests/golden proves that numpy, scipy and pandas agree."""
+    n = len(x)
+    if n == 0:
+        return []
+    first, count = {"valid": (0, n - w + 1), "full": (1 - w, n + w - 1), "shrink": (1 - w, n),
+                    "same": (1 - w + (min(n, w) - 1) // 2, max(n, w))}.get(edges, (-(w // 2), n))
+    made = []
+    for o in range(first, first + count):
+        if edges == "shrink":
+            window = x[max(0, o):o + w]
+        else:
+            window = [outside(x, i, edges, fill) for i in range(o, o + w)]
+        if nan == "skip":
+            window = [v for v in window if v == v] or [math.nan]
+        made.append(mean(window))
+    return made
+
+
 def slack(power, w):
     """What rounding may cost a mean of w samples of this size: 2^power is at least the mean of their
     absolute values. Summed one by one they could lose w * 2^-53 of it, and lose its root."""
