@@ -158,13 +158,16 @@ for _name, _data, _wanted in GOOD_TEXT:
 @case("with long windows and other edges the place is right too")
 def _far():
     lines = b"1\n" * 5000 + b"2 x\n" + b"1\n" * 100
-    for edges in ("valid", "same", "full", "reflect", "mirror", "nearest", "wrap", "constant",
-                  "shrink"):
-        for kind in (["-x", "sequential"], ["-x", "processes", "-j", "2", "--chunk", "100"]):
-            for w in ("7", "30000"):
-                words = ["filter", "-w", w, "-e", edges, *kind, "-f"]
-                why(run([*words, "text", "-"], input=lines), "", edges, (5001, 3, 3))
-                why(run([*words, "csv", "-"], input=b"a\n" + lines), "", edges, (5002, 1, 3))
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out")  # to a pipe goes what is right before it
+        for edges in ("valid", "same", "full", "reflect", "mirror", "nearest", "wrap", "constant",
+                      "shrink"):
+            for kind in (["-x", "sequential"], ["-x", "processes", "-j", "2", "--chunk", "100"]):
+                for w in ("7", "30000"):
+                    words = ["filter", "-w", w, "-e", edges, *kind, "-o", out, "-", "-f"]
+                    why(run([*words, "text"], input=lines), "", edges, (5001, 3, 3))
+                    why(run([*words, "csv"], input=b"a\n" + lines), "", edges, (5002, 1, 3))
+                    expect(look(folder) == [], edges, look(folder))
 
 
 @case("a text that is one endless word is refused, whole or in a pipe, in little memory")
