@@ -141,6 +141,7 @@ static void npy_head(const struct sink_file *file, char head[NPY_HEADER], uint64
 static int begin(struct sink_file *file)
 {
     const struct sink *sink = file->sink;
+    struct audio_format audio;
     char head[NPY_HEADER];
 
     if (file->begun)
@@ -155,8 +156,10 @@ static int begin(struct sink_file *file)
     case SINK_JSON:
         return output_write(&file->out, sink->members, strlen(sink->members));
     case SINK_AUDIO:
-        return audio_create(&file->audio, &file->out, sink->audio_name, &sink->audio,
-                            file->why, sizeof file->why);
+        audio = sink->audio;
+        audio.frames = file->expected == UINT64_MAX ? 0 : file->expected;
+        return audio_create(&file->audio, &file->out, sink->audio_name, &audio, file->why,
+                            sizeof file->why);
     case SINK_TEXT:
     case SINK_RAW:
         break;

@@ -75,19 +75,21 @@ static int64_t read_on(struct source *source, char *out, size_t room, bool wait)
     return n < 0 ? -errno : n;
 }
 
-/* Reads ahead, so that 'want' bytes are there, or all. */
+/* Reads ahead, so that 'want' bytes are there, or all; more if they are there already. */
 static int peek(struct source *source, size_t want)
 {
+    size_t room = want < AHEAD_FIRST ? AHEAD_FIRST : want;
+
     while (source->ahead_size < want && !source->ended) {
         int64_t n;
 
-        if (source->ahead_room < want) {
-            char *larger = realloc(source->ahead, want);
+        if (source->ahead_room < room) {
+            char *larger = realloc(source->ahead, room);
 
             if (!larger)
                 return -ENOMEM;
             source->ahead = larger;
-            source->ahead_room = want;
+            source->ahead_room = room;
         }
         n = read_on(source, source->ahead + source->ahead_size, source->ahead_room - source->ahead_size,
                     true);
@@ -139,7 +141,7 @@ static int open_table(struct source *source, enum table_kind kind, const char *c
             return refuse_error(source, "reading", r);
         r = table_open(&source->table, kind, columns, count, source->ahead ? source->ahead : "",
                        source->ahead_size, source->ended, &head, source->why, sizeof source->why);
-        want = source->ahead_size < AHEAD_FIRST / 2 ? source->ahead_size + 1 : 2 * source->ahead_size;
+        want = source->ahead_size < AHEAD_FIRST ? source->ahead_size + 1 : 2 * source->ahead_size;
         if (r == TABLE_MORE && want > AHEAD_MOST)
             return refuse(source, "line 1 is longer than 64 MiB");
     } while (r == TABLE_MORE);
