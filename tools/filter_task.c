@@ -3,6 +3,7 @@
 
 #include "checksum.h"
 #include "filter_kernel.h"
+#include "filter_overflow.h"
 
 #include <math.h>
 #include <string.h>
@@ -244,8 +245,8 @@ static void sums(const struct filter_plan *plan, const struct filter_span *span,
     }
 }
 
-static void average(const struct filter_plan *plan, struct filter_span span, const void *in, void *out,
-                    double *sum)
+static void average_raw(const struct filter_plan *plan, struct filter_span span, const void *in, void *out,
+                        double *sum)
 {
     const struct filter_work *w = plan->work;
 
@@ -266,6 +267,17 @@ static void average(const struct filter_plan *plan, struct filter_span span, con
         (w->skip ? filter_skip_f32 : filter_mean_f32)(&span, in, out);
     else
         (w->skip ? filter_skip_f64 : filter_mean_f64)(&span, in, out);
+}
+
+/* Sums of f32 are f64, and can't be too large. */
+static void average(const struct filter_plan *plan, const struct filter_span *span, const void *in, void *out,
+                    double *sum)
+{
+    const struct filter_work *w = plan->work;
+
+    average_raw(plan, *span, in, out, sum);
+    if (!w->single)
+        filter_mend(span, in, out, w->skip, w->edges == EDGES_SHRINK);
 }
 
 static int mean(const struct filter_task *task, struct filter_answer *answer)
@@ -297,7 +309,7 @@ static int mean(const struct filter_task *task, struct filter_answer *answer)
 
             pick(task, c, rest < room.channels ? rest : room.channels, rows, samples, room.samples);
         }
-        average(plan, span, in, means + c * room.means, (double *)sum);
+        average(plan, &span, in, means + c * room.means, (double *)sum);
     }
     answer->bytes = plain(plan) ? task->count * sample_width(plan)
                                 : sink_format(plan->sink, means, room.means, task->count, task->out);
