@@ -449,6 +449,20 @@ static bool take_block(struct shift *shift, uint32_t start, uint32_t *b, uint64_
     return false;
 }
 
+/* Everything is taken. Most jobs end together: it is awaited for a moment, before anybody is asked for
+ * more work or goes to sleep. */
+static bool finishes_now(struct job_shm *job)
+{
+    uint32_t event = gate_event(job->gate);
+
+    for (uint32_t i = job->gate->spin / 32; !job_is_finished(job); i--) {
+        if (i == 0 || gate_event(job->gate) != event)
+            return false;
+        os_relax();
+    }
+    return true;
+}
+
 /* One turn of a worker inside the job. */
 static enum job_turn turn(struct shift *shift, uint32_t epoch)
 {
@@ -463,12 +477,14 @@ static enum job_turn turn(struct shift *shift, uint32_t epoch)
         shift->start = b + 1 < job->table ? b + 1 : 0;
         return JOB_MORE;
     }
-    /* Everything is taken: ask the owners to split. The end is looked for after that, for who finishes
-     * before it could see the bit rings for nobody. */
-    atomic_fetch_or(&job->hungry, hungry_bit(shift->worker));
-    if (!job_is_finished(job))
-        return JOB_HUNGRY;
-    job_sated(job, shift->worker);
+    if (!finishes_now(job)) {
+        /* Ask the owners to split. The end is looked for after that, for who finishes before it could
+         * see the bit rings for nobody. */
+        atomic_fetch_or(&job->hungry, hungry_bit(shift->worker));
+        if (!job_is_finished(job))
+            return JOB_HUNGRY;
+        job_sated(job, shift->worker);
+    }
     store_total(&job->finished, epoch);
     if (load_total(&job->hungry) != 0)
         gate_ring(job->gate, GATE_ALL);

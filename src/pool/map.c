@@ -98,6 +98,8 @@ static void cut_short(crew_pool *pool)
 static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
 {
     struct job_shm *job = &pool->shm->job;
+    /* there is a CPU for the caller as well */
+    bool awake = pool->caller_works || pool->shm->gate.spinners >= pool->started_now;
     int r;
 
     job_open(job, units, pool->workers);
@@ -109,13 +111,13 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
         job_work(job, pool->workers - 1, pool->pid, deadline);
         worker_leave(&mark);
     }
-    if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
+    if (awake)
         spin_for(job, pool->shm->gate.spin);
-    r = pool_wait(pool, BELL_ANY, job_is_over, NULL, deadline);
+    r = job_is_finished(job) ? 0 : pool_wait(pool, BELL_ANY, job_is_over, NULL, deadline);
     if (r < 0)
         cut_short(pool);
     job_close(job);
-    if (pool->caller_works || pool->shm->gate.spinners >= pool->started_now)
+    if (awake)
         spin_for_the_last(pool);
     if (!job_is_left(pool, NULL)) {
         gate_ring(&pool->shm->gate, GATE_ALL); /* the hungry sleep inside */

@@ -73,6 +73,7 @@ static void make(void)
         __builtin_trap();
     memset(a->memory, 0x5a, sizeof a->memory); /* a block holds what was there before */
     gate_init(&a->gate, WORKERS, 1);
+    a->gate.spin = 64; /* awake for a few steps: as much is tried in fewer schedules */
     job_init(&a->job, WORKERS, a->memory, &a->gate);
 }
 

@@ -84,6 +84,7 @@ static void no_work(void)
     memset(a->slots, 0x5a, sizeof a->slots); /* a block holds what was there before */
     memset(a->job, 0x5a, sizeof a->job);
     gate_init(&the_pool()->gate, WORKERS, 1);
+    the_pool()->gate.spin = 64; /* awake for a few steps: as much is tried in fewer schedules */
     board_init(&the_pool()->board, SLOTS, a->slots);
     job_init(&the_pool()->job, WORKERS, a->job, &the_pool()->gate);
 }
