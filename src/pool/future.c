@@ -31,7 +31,10 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
     struct crew_failure *failure = &f->failure;
 
     f->outcome = (enum slot_outcome)slot->outcome;
-    failure->attempts = slot_tries(slot) + (slot->outcome != SLOT_DIED);
+    if (f->outcome != SLOT_RESULT_IS_THERE || slot->result_block) {
+        memset(failure, 0, sizeof *failure);
+        failure->attempts = slot_tries(slot) + (slot->outcome != SLOT_DIED);
+    }
     switch (f->outcome) {
     case SLOT_RESULT_IS_THERE:
         f->size = slot->result_size;
@@ -47,9 +50,7 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
             failure->pid = slot->pid;
             failure->status = -1;
             snprintf(failure->message, sizeof failure->message, "the worker left no valid result");
-            break;
         }
-        failure->attempts = 0;
         break;
     case SLOT_FAILED:
         failure->error = CREW_ETASK;
@@ -76,13 +77,18 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
 
 int future_open(crew_pool *pool, crew_future **future)
 {
-    crew_future *f = calloc(1, sizeof *f);
+    crew_future *f = malloc(sizeof *f);
 
     if (!f)
         return -ENOMEM;
+    /* No more than is read before the end is known: each line costs a trip to memory after a rest. */
     f->magic = FUTURE_MAGIC;
     f->slot = SLOT_NONE;
     f->pid = os_pid();
+    f->cold = false;
+    f->size = 0;
+    f->block = f->own_block = NULL;
+    f->failure.error = 0;
     store_relaxed(&f->pool, pool);
     *future = f;
     return 0;
@@ -230,7 +236,7 @@ bool crew_future_done(crew_future *future)
 void crew_future_failure(crew_future *future, struct crew_failure *failure)
 {
     check(future, "crew_future_failure");
-    if (wait_ended(future, CREW_NOW) == 0)
+    if (wait_ended(future, CREW_NOW) == 0 && future->failure.error != 0)
         *failure = future->failure;
     else
         memset(failure, 0, sizeof *failure);
