@@ -17,7 +17,7 @@ import threading
 import time
 
 import cli
-from cli import (ROOT, Skip, case, children, drain, environment, expect, main, namespace,
+from cli import (Skip, case, children, drain, environment, expect, main, namespace,
                  nothing_left, rlimit,
                  run, shell, shown, start, unprivileged)
 from signals import csv, near, noise, npy, raw, text, unraw, valid, wav
@@ -297,17 +297,19 @@ def _no_file():
         write(os.path.join(where, b"bad\n\xff"), b"1 x")
         one_line(run(["filter", "-w", "1", os.path.join(where, b"bad\n\xff")]), ["bad"],
                  "line 1, column 3")
-        if not ROOT or not shutil.which("setpriv"):
-            return
-        os.chmod(good, 0o600)
         readable = write(os.path.join(folder, "readable"), text(X))
         readonly = write(os.path.join(folder, "readonly"), b"old")
-        with unprivileged() as (prefix, crew):
-            for words in ([good], [readable, "-o", readonly], [readable, "-o", folder + "/new"]):
-                done = subprocess.run([*prefix, crew, "filter", "-w", "3", *words],
-                                      env=environment(), capture_output=True, check=False)
-                expect(done.returncode == 1 and b"Permission denied" in done.stderr
-                       and done.stderr.count(b"\n") == 1, words, done)
+        for path, mode in ((good, 0), (readonly, 0o444), (folder, 0o555)):
+            os.chmod(path, mode)
+        try:
+            with unprivileged() as (prefix, crew):
+                for words in ([good], [readable, "-o", readonly], [readable, "-o", folder + "/new"]):
+                    done = subprocess.run([*prefix, crew, "filter", "-w", "3", *words],
+                                          env=environment(), capture_output=True, check=False)
+                    expect(done.returncode == 1 and b"Permission denied" in done.stderr
+                           and done.stderr.count(b"\n") == 1, words, done)
+        finally:
+            os.chmod(folder, 0o755)
         expect(read(readonly) == b"old", "it was replaced")
 
 
