@@ -397,15 +397,17 @@ static void reached_for_good(void)
 static void every_store_killed(long most)
 {
     for (long k = 1; k <= report->stores + 1 && k <= most && node_count > 0; k++) {
-        pid_t pid = fork();
+        pid_t pid;
         uint32_t n;
         int status;
+
+        ends[0] = (struct death_end){ .how = DEATH_KILLED }; /* the child may be through before we go on */
+        pid = fork();
 
         if (pid < 0) {
             perror("fork");
             exit(1);
         }
-        ends[0] = (struct death_end){ .how = DEATH_KILLED };
         if (pid == 0) {
             alarm(20);
             hooks_arm(k, MOST_ACCESSES, reached_for_good);
