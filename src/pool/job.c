@@ -304,14 +304,18 @@ static void look_at_clock(struct shift *shift)
         store_total(&shift->job->cancel, 1);
 }
 
-/* True if there is something to do at this boundary. */
+/* True if somebody else wants something at this boundary. */
+static inline bool called(const struct job_shm *job)
+{
+    return load_relaxed(&job->hungry) != 0 || load_relaxed(&job->cancel) != 0;
+}
+
+/* The same, or the clock does. */
 static bool disturbed(struct shift *shift)
 {
-    struct job_shm *job = shift->job;
-
     if (__builtin_expect(shift->deadline != CREW_FOREVER, 0))
         look_at_clock(shift);
-    return load_relaxed(&job->hungry) != 0 || load_relaxed(&job->cancel) != 0;
+    return called(shift->job);
 }
 
 /* At a boundary: 'word' is not stored yet, and no task of it has begun. Stores it, perhaps split;
@@ -343,12 +347,20 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
     uint64_t left = word_end(word) - word_position(word);
     uintptr_t input = (uintptr_t)job->plan.input + i * input_step;
     uintptr_t output = (uintptr_t)job->plan.output + i * output_step;
+    const bool arrays = (input | output) != 0;
+    bool special = true; /* the first element, whose tries are in the word; or there is a deadline */
 
+    t->input = NULL;
+    t->output = NULL;
     for (;;) {
         int code;
 
-        t->input = (const void *)input;
-        t->output = (void *)output;
+        if (arrays) {
+            t->input = (const void *)input;
+            t->output = (void *)output;
+            input += input_step;
+            output += output_step;
+        }
         t->begin = i++;
         t->end = i;
         code = function(t);
@@ -356,19 +368,20 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
             note_failure(shift, code);
         if (__builtin_expect(--left == 0, 0))
             break;
-        if (__builtin_expect(word_tries(word) != 0, 0)) { /* they were of the first task */
+        if (__builtin_expect(special, 0)) {
             t->attempt = 1;
             word &= ~(UINT64_C(15) << TRIES_SHIFT);
+            special = shift->deadline != CREW_FOREVER;
+            if (special)
+                look_at_clock(shift);
         }
         word += POSITION_ONE;
-        if (__builtin_expect(disturbed(shift), 0)) {
+        if (__builtin_expect(called(job), 0)) {
             if (!yield(shift, b, &word))
                 return;
             left = word_end(word) - word_position(word);
         }
         store_release(shared, word); /* [A] */
-        input += input_step;
-        output += output_step;
     }
     store_total(shared, 0); /* [F] */
 }
