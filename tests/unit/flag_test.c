@@ -1,7 +1,5 @@
 /* flag_test.c - events, latches, values and what is done once, between threads and processes. */
-#include "unit.h"
-
-#include <crew.h>
+#include "members.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -40,28 +38,6 @@ static void drop_shared(struct shared *s)
     crew_value_fini(&s->value);
     crew_once_fini(&s->once);
     crew_memory_free(s);
-}
-
-static struct shared *shared_of(crew_task *task)
-{
-    return *(struct shared *const *)task->argument;
-}
-
-static crew_process *start(crew_function *function, struct shared *s)
-{
-    crew_process *p;
-
-    ck_assert_ok(crew_process_start(&p, function, &s, sizeof s, NULL));
-    return p;
-}
-
-static struct crew_exit join(crew_process *p)
-{
-    struct crew_exit e;
-
-    ck_assert_ok(crew_process_join(p, &e, CREW_FOREVER));
-    crew_process_close(p);
-    return e;
 }
 
 static int wait_for_all(crew_task *task)
@@ -160,7 +136,7 @@ END_TEST
 static int add_many(crew_task *task)
 {
     for (int i = 0; i < 50000; i++)
-        crew_value_add(&shared_of(task)->value, 1);
+        crew_value_add(&((struct shared *)shared_of(task))->value, 1);
     return 0;
 }
 
@@ -240,7 +216,7 @@ static int die_at_it(void *context)
 
 static int run_and_die(crew_task *task)
 {
-    return crew_once_run(&shared_of(task)->once, die_at_it, shared_of(task), CREW_FOREVER);
+    return crew_once_run(&((struct shared *)shared_of(task))->once, die_at_it, shared_of(task), CREW_FOREVER);
 }
 
 START_TEST(who_dies_at_it_leaves_it_to_the_next)

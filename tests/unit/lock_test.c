@@ -1,7 +1,5 @@
 /* lock_test.c - locks between threads and processes, and what the dead leave of them. */
-#include "unit.h"
-
-#include <crew.h>
+#include "members.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -36,28 +34,6 @@ static void drop_shared(struct shared *s)
     crew_lock_fini(&s->lock);
     crew_rlock_fini(&s->rlock);
     crew_memory_free(s);
-}
-
-static struct shared *shared_of(crew_task *task)
-{
-    return *(struct shared *const *)task->argument;
-}
-
-static crew_process *start(crew_function *function, struct shared *s)
-{
-    crew_process *p;
-
-    ck_assert_ok(crew_process_start(&p, function, &s, sizeof s, NULL));
-    return p;
-}
-
-static struct crew_exit join(crew_process *p)
-{
-    struct crew_exit e;
-
-    ck_assert_ok(crew_process_join(p, &e, CREW_FOREVER));
-    crew_process_close(p);
-    return e;
 }
 
 static int count_up(crew_task *task)
