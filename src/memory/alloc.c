@@ -380,12 +380,18 @@ int alloc_free(struct arena *arena, uint32_t me, void *block)
     if (small) {
         uint32_t owner = load_relaxed(small);
 
-        return owner != 0 && swap_if(small, &owner, 0) ? 0 : -EINVAL; /* [H] */
+        do { /* it may just be handed on */
+            if (owner == 0)
+                return -EINVAL;
+        } while (!swap_if(small, &owner, 0)); /* [H] */
+        return 0;
     }
     if (run == 0)
         return -EINVAL;
-    if (!swap_if(arena_word(arena, page), &run, page_word(TRANSIT, word_value(run), me))) /* [C] */
-        return -EINVAL;
+    do {
+        if (word_kind(run) != RUN)
+            return -EINVAL;
+    } while (!swap_if(arena_word(arena, page), &run, page_word(TRANSIT, word_value(run), me))); /* [C] */
     take_apart(arena, page, page_word(TRANSIT, word_value(run), me));
     return 0;
 }
@@ -395,16 +401,24 @@ int alloc_transfer(struct arena *arena, void *block, uint32_t from, uint32_t to)
     uint64_t run, page;
     _Atomic uint32_t *small = find_small(arena, block, &run, &page);
 
+    /* Another may hand it on at the same time, as the supervisor does what the dead left: whoever takes
+     * it from anybody then takes it from there. */
     if (small) {
         uint32_t owner = load_relaxed(small);
 
-        if (owner == 0 || (from != OWNER_NOBODY && owner != from))
-            return -EINVAL;
-        return swap_if(small, &owner, to) ? 0 : -EINVAL;
+        do {
+            if (owner == 0 || (from != OWNER_NOBODY && owner != from))
+                return -EINVAL;
+        } while (!swap_if(small, &owner, to));
+        return 0;
     }
-    if (run == 0 || (from != OWNER_NOBODY && word_owner(run) != from))
+    if (run == 0)
         return -EINVAL;
-    return swap_if(arena_word(arena, page), &run, page_word(RUN, word_value(run), to)) ? 0 : -EINVAL;
+    do {
+        if (word_kind(run) != RUN || (from != OWNER_NOBODY && word_owner(run) != from))
+            return -EINVAL;
+    } while (!swap_if(arena_word(arena, page), &run, page_word(RUN, word_value(run), to)));
+    return 0;
 }
 
 static void sweep_small(struct arena *arena, uint64_t page, uint64_t word, uint32_t dead)
