@@ -50,9 +50,7 @@ int life_arena(struct arena **arena);
 /* The arena if there is one, else NULL. Never makes one. */
 struct arena *life_arena_now(void);
 
-/* The id of this process in its crew; 0: it is no member. Written by life.c. */
-extern _Atomic uint32_t life_id;
-
+/* The id of this process in its crew; 0: it is no member. */
 static inline uint32_t life_me(void)
 {
     return atomic_load_explicit(&life_id, memory_order_acquire);

@@ -115,13 +115,13 @@ static bool claim(uint32_t n, uint32_t me, uint32_t *name)
 {
     struct party_shm *party = &roster->party[n];
     uint64_t word = load_acquire(&party->word), next;
-    uint32_t generation = (uint32_t)(word >> 32) + 1;
+    uint64_t generation = (word >> 32) + 1;
 
     if ((uint32_t)word != 0)
         return false;
     if ((generation & GENERATION) == 0 || (generation & GENERATION) == GENERATION)
         generation = generation + 2; /* neither 0 nor all ones in a name */
-    next = (uint64_t)generation << 32 | me;
+    next = generation << 32 | me;
     if (!swap_if(&party->word, &word, next))
         return false;
     *name = name_of(n, next);

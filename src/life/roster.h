@@ -82,7 +82,6 @@ struct party_mine {
     uint32_t party, process;
 };
 extern _Thread_local struct party_mine party_mine __attribute__((tls_model("initial-exec")));
-extern _Atomic uint32_t life_id;
 uint32_t party_first(void);
 
 static inline uint32_t party_me(void)
