@@ -36,7 +36,6 @@ struct call { /* the argument of a task */
 struct exercise {
     uint64_t samples, seed, window;
     struct call call;      /* on the arrays, in the arena */
-    uint64_t room;         /* samples that they hold      */
     crew_pool *pools[MOST_POOLS];
     enum crew_kind kinds[MOST_POOLS];
     unsigned workers[MOST_POOLS], count;
@@ -182,7 +181,6 @@ static int make_arrays(struct exercise *e, uint64_t samples, unsigned workers)
     e->call.scratch = room;
     if (r < 0)
         return r;
-    e->room = samples;
     filter_generate(e->seed, 0, samples, in);
     if (out)
         memset(out, 0, bytes);
@@ -218,7 +216,7 @@ static int run(void *context, enum crew_kind kind, unsigned workers, uint64_t re
         r = average_all(e, kind, workers, e->samples);
         now = crew_time_now();
         if (calls++ == 0 && now > begin)
-            begin = now; /* the first one wakes them; it counts where it is the only one */
+            begin = now; /* the first one wakes them, and does not count */
     } while (r == 0 && now - begin < PATIENCE_NS);
     if (r < 0)
         return say_error("%s: %s", ordered_kind_name(kind), crew_strerror(r));

@@ -47,12 +47,6 @@ struct run {
     bool writing;            /* the error is the output's                                        */
 };
 
-
-static inline size_t round_up(size_t size)
-{
-    return (size + 63) & ~(size_t)63;
-}
-
 /* -- filter_run.c -- */
 
 /* While auto still measures, tasks begin small and double. */

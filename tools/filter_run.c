@@ -51,7 +51,7 @@ uint64_t run_chunk_rows(const struct run *run, const struct ordered_slot *slot)
 }
 
 int run_lay_out(const struct run *run, struct ordered_slot *slot, size_t text, uint64_t rows,
-                   uint64_t count, struct filter_task *task)
+                uint64_t count, struct filter_task *task)
 {
     enum filter_step step = source_anywhere(run->source) ? STEP_FETCH : STEP_MEAN;
     uint64_t all = rows + (count > 0 ? count + run->work->window : 0), numbers;
@@ -77,7 +77,6 @@ int run_lay_out(const struct run *run, struct ordered_slot *slot, size_t text, u
     };
     return 0;
 }
-
 
 /* -- from any place ----------------------------------------------------------------------- */
 

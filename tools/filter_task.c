@@ -25,11 +25,6 @@ struct room {
     size_t staging;
 };
 
-static size_t round_up(size_t size)
-{
-    return (size + 63) & ~(size_t)63;
-}
-
 static size_t sample_width(const struct filter_plan *plan)
 {
     return plan->work->single ? sizeof(float) : sizeof(double);

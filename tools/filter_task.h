@@ -39,6 +39,12 @@ struct filter_answer {
     uint64_t bytes, hash;     /* of the averages  */
 };
 
+/* To whole cache lines, as all memory of a task is divided. */
+static inline size_t round_up(size_t size)
+{
+    return (size + 63) & ~(size_t)63;
+}
+
 /* Bytes that FETCH or MEAN of 'count' averages works in. */
 size_t task_memory(const struct filter_plan *plan, enum filter_step step, uint64_t count);
 

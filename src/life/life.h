@@ -9,8 +9,9 @@
  * that the process has ended. So whoever was told finds everything whole. It holds no lock of the
  * user's, allocates nothing, and has all signals blocked.
  *
- * Only the root writes seats; who sits where stands in the arena too (roster.h). When it dies, the kernel ends all others (os_fork), and the arena,
- * which has no name, goes with the last of them: nobody is left to repair anything for. */
+ * Only the root writes seats; who sits where stands in the arena too (roster.h). When it dies, the
+ * kernel ends all others (os_fork), and the arena, which has no name, goes with the last of them:
+ * nobody is left to repair anything for. */
 #ifndef CREW_LIFE_H
 #define CREW_LIFE_H
 
