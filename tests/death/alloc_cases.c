@@ -92,6 +92,28 @@ static void some_in_use(void)
     root_gets(2, ARENA_PAGE);
 }
 
+/* A process has died, and nothing of it was swept yet: in its page, or a run, the block that was to be
+ * the root's. */
+static void left_by_the_dead(size_t size)
+{
+    void *at;
+
+    some_in_use();
+    if (alloc_free(&arena, ROOT, block(notes()->root[2])) < 0 || get(PROCESS(5), size, &at) < 0)
+        __builtin_trap();
+    notes()->root[2] = number(at);
+    notes()->root_size[2] = takes(size);
+    memset((char *)at + size - 8, 0x5a, 8);
+}
+static void small_of_the_dead(void)
+{
+    left_by_the_dead(SMALL);
+}
+static void large_of_the_dead(void)
+{
+    left_by_the_dead(LARGE);
+}
+
 /* The dead had a page before: a page without a home, in it a block of the root's. */
 static void page_without_home(void)
 {
@@ -197,6 +219,59 @@ static int give_large(void)
     return give(LARGE);
 }
 
+/* The root collects what the dead left, while its supervisor sees to it that nothing is lost. They
+ * are one process: neither dies without the other. */
+static int collect(void)
+{
+    return alloc_transfer(&arena, block(notes()->root[2]), OWNER_NOBODY, ROOT);
+}
+static int collect_and_free(void)
+{
+    int r = collect();
+
+    return r < 0 ? r : drop_roots(0, 2);
+}
+static int supervise(void)
+{
+    /* the block may be the root's by now, or free */
+    alloc_transfer(&arena, block(notes()->root[2]), PROCESS(5), ROOT);
+    alloc_sweep(&arena, PROCESS(5));
+    return 0;
+}
+
+/* Two have the same block of the root: the first gives it to the crew, the second does so too, or frees
+ * it before or after. */
+static int give_roots(unsigned r)
+{
+    return alloc_transfer(&arena, block(notes()->root[r]), OWNER_NOBODY, OWNER_CREW);
+}
+static int give_roots_small(void)
+{
+    return give_roots(0);
+}
+static int give_roots_large(void)
+{
+    return give_roots(1);
+}
+static int give_small_if_there(void)
+{
+    give_roots(0);
+    return 0;
+}
+static int give_large_if_there(void)
+{
+    give_roots(1);
+    return 0;
+}
+static int free_roots_small_1(void)
+{
+    return drop_roots(1, 0);
+}
+static int free_roots_large_1(void)
+{
+    return drop_roots(1, 1);
+}
+
 /* More than there is room for side by side: one may get nothing. */
 #define MUCH (ARENA_PAGE * 9)
 
@@ -281,6 +356,13 @@ static const char *get_all(size_t used_pages)
     return alloc_check(&arena, &stats);
 }
 
+/* It belongs to the root, or to whom that was given. */
+static bool is_there(uint64_t n)
+{
+    return alloc_transfer(&arena, block(n), ROOT, ROOT) == 0 ||
+           alloc_transfer(&arena, block(n), OWNER_CREW, OWNER_CREW) == 0;
+}
+
 static const char *check(const struct death_end *ends)
 {
     struct notes *n = notes();
@@ -293,11 +375,13 @@ static const char *check(const struct death_end *ends)
 
     if (wrong)
         return wrong;
+    for (unsigned p = 0; p < DEATH_PROCESSES; p++)
+        if (ends[p].how == DEATH_RETURNED && ends[p].result < 0)
+            return "broken: a call failed";
     for (unsigned r = 0; r < ROOT_BLOCKS; r++) {
         if (n->root[r] == 0)
             continue;
-        if ((n->freed >> r & 1) &&
-            alloc_transfer(&arena, block(n->root[r]), ROOT, ROOT) < 0)
+        if ((n->freed >> r & 1) && !is_there(n->root[r]))
             continue; /* it was freed */
         if ((n->freed >> r & 1) && ends[0].how != DEATH_KILLED && ends[1].how != DEATH_KILLED)
             return "lost: a block that was freed is still in use";
@@ -329,6 +413,9 @@ static const char *check(const struct death_end *ends)
     if (stats.used != used || stats.blocks != blocks)
         return stats.used > used ? "lost: memory that belongs to nobody alive"
                                  : "twice: a block of the living was freed";
+    /* who wants it all makes a free page of each that nobody uses */
+    if (get(NEWCOMER, arena.shm->pages * ARENA_PAGE, &at) == 0)
+        alloc_free(&arena, NEWCOMER, at);
     for (uint64_t p = 0; p < load_acquire(&arena.shm->bought); p++)
         used_pages += load_acquire(arena_word(&arena, p)) != 0;
     wrong = get_all(used_pages);
@@ -340,6 +427,7 @@ static const char *check(const struct death_end *ends)
 #define ALLOC_CASE(what, before, ...)                                                        \
     { .name = "alloc: " what, .size = sizeof(struct memory), .setup = before,                \
       .recover = sweep, .check = check, .operation = { __VA_ARGS__ }
+#define ROOT_ALONE .immortal = 3
 
 static const struct death_case list[] = {
     ALLOC_CASE("small, in a new page", some_in_use, small) },
@@ -356,6 +444,20 @@ static const struct death_case list[] = {
     ALLOC_CASE("two want more than half", empty, much_0, much_1) },
     ALLOC_CASE("two, small and large", some_in_use, mixed_0, mixed_1) },
     ALLOC_CASE("one frees, one allocates", some_in_use, free_roots_backwards, free_roots_1) },
+    ALLOC_CASE("a small one of the dead is handed on twice at once", small_of_the_dead, collect,
+               supervise), ROOT_ALONE },
+    ALLOC_CASE("a large one of the dead is handed on twice at once", large_of_the_dead, collect,
+               supervise), ROOT_ALONE },
+    ALLOC_CASE("a small one of the dead is handed on, and freed meanwhile", small_of_the_dead,
+               collect_and_free, supervise), ROOT_ALONE },
+    ALLOC_CASE("a large one of the dead is handed on, and freed meanwhile", large_of_the_dead,
+               collect_and_free, supervise), ROOT_ALONE },
+    ALLOC_CASE("two give the same small one", some_in_use, give_roots_small, give_roots_small) },
+    ALLOC_CASE("two give the same large one", some_in_use, give_roots_large, give_roots_large) },
+    ALLOC_CASE("one gives a small one, one frees it", some_in_use, give_small_if_there,
+               free_roots_small_1) },
+    ALLOC_CASE("one gives a large one, one frees it", some_in_use, give_large_if_there,
+               free_roots_large_1) },
 };
 
 const struct death_cases alloc_cases = { list, sizeof list / sizeof list[0] };

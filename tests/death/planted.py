@@ -73,6 +73,18 @@ BUGS = [
     ('the sweep passes over what is under way', 'memory/alloc.c',
      'else if (word_kind(word) == TRANSIT) {', 'else if (word_kind(word) == KINDS) {',
      'alloc: large'),
+    ('a small block that another hands on at the same time is said to be none', 'memory/alloc.c',
+     '        } while (!swap_if(small, &owner, to));\n        return 0;\n',
+     '        } while (0);\n        return swap_if(small, &owner, to) ? 0 : -EINVAL;\n',
+     'alloc: a small one of the dead is handed on twice'),
+    ('a large block that another hands on at the same time can\'t be freed', 'memory/alloc.c',
+     '    } while (!swap_if(arena_word(arena, page), &run, page_word(TRANSIT, word_value(run), me))); /* [C] */\n'
+     '    take_apart',
+     '    } while (0);\n'
+     '    if (!swap_if(arena_word(arena, page), &run, page_word(TRANSIT, word_value(run), me)))\n'
+     '        return -EINVAL;\n'
+     '    take_apart',
+     'alloc: one gives a large one, one frees it'),
     ('who rings looks for sleepers before it counts', 'pool/gate.c',
      '    unsigned worker;\n\n    atomic_fetch_add(&gate->event, 1);\n'
      '    if ((wake == 1 && searchers(gate) > 0) || (worker = sleeper(gate)) == GATE_WORKERS)\n',
