@@ -70,14 +70,7 @@ static bool sits(uint32_t id)
 
 static void wake_all(void)
 {
-    uint32_t parties = load_acquire(&roster->parties);
-
-    for (uint32_t n = 0; n < parties && n < PARTIES; n++) {
-        uint64_t at = load_total(&roster->party[n].asleep);
-
-        if (at != 0)
-            os_futex_wake((_Atomic uint32_t *)((char *)roster + (int64_t)at), INT32_MAX);
-    }
+    os_futex_wake(&roster->deaths, INT32_MAX);
 }
 
 static void give_up(struct party_shm *party, uint64_t word)
@@ -195,13 +188,21 @@ uint32_t party_deaths(void)
 int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,
                 uint32_t deaths, crew_time deadline)
 {
-    struct party_shm *p = party_at(party);
-    int r = 0;
+    return party_sleep_many(party, &(struct os_word){ word, expected }, 1, kind, deaths, deadline);
+}
 
+int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count, enum waits_for kind,
+                     uint32_t deaths, crew_time deadline)
+{
+    struct os_word list[OS_WORDS];
+    struct party_shm *p = party_at(party);
+    int r;
+
+    memcpy(list, words, count * sizeof *list);
+    list[count] = (struct os_word){ &roster->deaths, deaths };
     p->kind = kind;
-    store_total(&p->asleep, (uint64_t)((char *)word - (char *)roster));
-    if (load_total(&roster->deaths) == deaths)
-        r = os_futex_wait(word, expected, deadline);
+    store_release(&p->asleep, (uint64_t)((char *)words[0].word - (char *)roster));
+    r = os_futex_wait_many(list, count + 1, deadline);
     store_release(&p->asleep, 0);
     return r;
 }

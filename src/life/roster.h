@@ -8,19 +8,20 @@
  *   party.word   generation:32 process:32. Claimed and given up by the thread itself, each by one store or
  *                swap; given up by the root when the process is dead. process 0: free.
  *   party.asleep where the thread waits: offset of a futex word from the roster, 0: nowhere. Written by the
- *                thread alone, and cleared when the party is given up.
+ *                thread alone, for reports, and cleared when the party is given up.
  *   party.kind   what that word is; written before 'asleep'.
  *   deaths       rises after a death is written down.
  *
  * A thread sleeps only for as long as nobody died:
  *
- *     waiter   reads deaths; looks, also whether the owner is alive; writes 'asleep'; sleeps if deaths and
- *              the word are still what they were
- *     root     clears seat.id; deaths + 1; wakes whoever is asleep, wherever that is
+ *     waiter   reads deaths; looks, also whether the owner is alive; sleeps while deaths AND the word are
+ *              what they were: the kernel compares both, and lies down, in one step (futex_waitv)
+ *     root     clears seat.id; deaths + 1; wakes whoever sleeps on deaths, which is everybody
  *
- * Order  'asleep' then deaths, against deaths then 'asleep': both in the one total order (seq_cst). So the
- * waiter sees the death, or the root sees the waiter. A wake-up that went to the dead, or was still to
- * come from it, is thereby made good: all look again.
+ * Order  seat.id before deaths (release) -> deaths before the look (acquire): who has seen the new count
+ * sees the dead as dead. Who has not, does not fall asleep, or is woken. A wake-up that went to the dead,
+ * or was still to come from it, is thereby made good: all look again. (To compare deaths here and then
+ * to sleep on the word alone would not do: the death may come in between.)
  *
  * The thread dies ...            others see            the root
  *   after the claim              a party of the dead   gives it up; its names are dead names
@@ -106,6 +107,11 @@ uint32_t party_deaths(void);
 /* Sleeps while *word is 'expected' and 'deaths' is what it was. 0: look again; -ETIMEDOUT. */
 int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,
                 uint32_t deaths, crew_time deadline);
+
+/* The same, on several words, ROSTER_WORDS at most; the first one is where it is said to be asleep. */
+#define ROSTER_WORDS (OS_WORDS - 1)
+int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count, enum waits_for kind,
+                     uint32_t deaths, crew_time deadline);
 
 /* NULL, or the first invariant that is broken. */
 const char *roster_check(void);

@@ -1,4 +1,5 @@
 /* futex.c - waiting in the kernel, and the clock. */
+#include "atomic.h"
 #include "os.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000
+#define SLICE INT64_C(50000000)
 
 crew_time crew_time_now(void)
 {
@@ -36,23 +38,64 @@ int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
     return os_futex_wait_as(word, expected, deadline, FUTEX_BITSET_MATCH_ANY);
 }
 
+/* What the kernel takes for 'deadline', in '*at' or NULL. */
+static struct timespec *timeout_at(crew_time deadline, struct timespec *at)
+{
+    if (deadline == CREW_FOREVER)
+        return NULL;
+    at->tv_sec = deadline / NS_PER_S;
+    at->tv_nsec = deadline % NS_PER_S;
+    return at;
+}
+
 int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
 {
     struct timespec at;
-    struct timespec *timeout = NULL;
+    struct timespec *timeout = timeout_at(deadline, &at);
 
-    if (deadline != CREW_FOREVER) {
-        if (deadline <= 0)
-            return -ETIMEDOUT;
-        at.tv_sec = deadline / NS_PER_S;
-        at.tv_nsec = deadline % NS_PER_S;
-        timeout = &at;
-    }
+    if (deadline <= 0)
+        return -ETIMEDOUT;
     /* FUTEX_WAIT_BITSET takes the deadline itself, absolute and monotonic. */
     if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, timeout, NULL, names) < 0 &&
         errno == ETIMEDOUT)
         return -ETIMEDOUT;
     return 0;
+}
+
+/* Where a filter of system calls is older than futex_waitv (under some container engines): sleeps on the
+ * first word, and looks at the others now and then. */
+static int wait_in_slices(const struct os_word *words, unsigned count, crew_time deadline)
+{
+    crew_time end = crew_time_now() + SLICE;
+    int r;
+
+    for (unsigned i = 1; i < count; i++)
+        if (load_total(words[i].word) != words[i].expected)
+            return 0;
+    r = os_futex_wait(words[0].word, words[0].expected, deadline < end ? deadline : end);
+    return deadline < end ? r : 0;
+}
+
+int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time deadline)
+{
+    static _Atomic bool missing;
+    struct futex_waitv list[OS_WORDS];
+    struct timespec at;
+
+    if (deadline <= 0)
+        return -ETIMEDOUT;
+    if (count > OS_WORDS)
+        return -EINVAL;
+    if (load_relaxed(&missing))
+        return wait_in_slices(words, count, deadline);
+    for (unsigned i = 0; i < count; i++)
+        list[i] = (struct futex_waitv){ .val = words[i].expected, .uaddr = (uintptr_t)words[i].word,
+                                        .flags = FUTEX_32 };
+    if (syscall(SYS_futex_waitv, list, count, 0, timeout_at(deadline, &at), CLOCK_MONOTONIC) >= 0)
+        return 0;
+    if (errno == ENOSYS || errno == EPERM)
+        store_relaxed(&missing, true);
+    return errno == ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
 void os_yield(void)

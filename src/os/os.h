@@ -20,6 +20,16 @@ int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
  * answers to. */
 int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names);
 
+#define OS_WORDS 128
+
+struct os_word {
+    _Atomic uint32_t *word;
+    uint32_t expected;
+};
+
+/* Waits while all of 'count' words, OS_WORDS at most, are what is expected. Returns as os_futex_wait(). */
+int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time deadline);
+
 /* Wakes at most 'count' that wait on 'word'. */
 void os_futex_wake(_Atomic uint32_t *word, int count);
 

@@ -39,9 +39,9 @@ void death_open(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-bool death_wait(const volatile uint32_t *word, uint32_t expected, int64_t deadline, uint32_t names)
+bool death_wait(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names)
 {
-    return death_kernel.wait(word, expected, deadline, names);
+    return death_kernel.wait(words, count, deadline, names);
 }
 
 bool death_wake(const volatile uint32_t *word, int count, uint32_t names)

@@ -66,10 +66,17 @@ struct death_case {
 /* The arena, at one address in all processes of the test. */
 extern char *death_arena;
 
-/* Called in place of a system call that waits, and of one that wakes (os_fake.c), with a bit for each
- * name that the sleeper answers to. True: look again, or somebody was woken; false: the deadline is
- * over, or there was nobody. */
-bool death_wait(const volatile uint32_t *word, uint32_t expected, int64_t deadline, uint32_t names);
+#define DEATH_WORDS 4 /* that a process can wait for at once */
+
+struct death_word {
+    const volatile uint32_t *word;
+    uint32_t expected;
+};
+
+/* Called in place of a system call that waits while all words are what is expected, and of one that
+ * wakes (os_fake.c), with a bit for each name that the sleeper answers to. True: look again, or somebody
+ * was woken; false: the deadline is over, or there was nobody. */
+bool death_wait(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names);
 bool death_wake(const volatile uint32_t *word, int count, uint32_t names);
 
 /* Called by a case: SIGKILL for the process p of the case; and in place of _exit(). Only in
@@ -82,7 +89,7 @@ _Noreturn void death_misuse(const char *what);
 
 /* What they do: the engine that runs puts its own here. */
 extern struct death_kernel {
-    bool (*wait)(const volatile uint32_t *word, uint32_t expected, int64_t deadline, uint32_t names);
+    bool (*wait)(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names);
     bool (*wake)(const volatile uint32_t *word, int count, uint32_t names);
     void (*misuse)(const char *what); /* does not return */
     void (*kill)(unsigned p);

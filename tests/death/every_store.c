@@ -149,13 +149,13 @@ static void reached(void)
         dies(hooks.code);
 }
 
-static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline,
-                     uint32_t names)
+static bool wait_for(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names)
 {
     (void)names;
     hooks_settle();
-    if (*word != expected)
-        return true;
+    for (unsigned i = 0; i < count; i++)
+        if (*words[i].word != words[i].expected)
+            return true;
     if (deadline != INT64_MAX) {
         known_timed();
         return false;

@@ -3,6 +3,7 @@
  * to do, or should not be reached. */
 #include "death.h"
 #include "known.h"
+#include "os/atomic.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -25,9 +26,30 @@ int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
     return os_futex_wait_as(word, expected, deadline, UINT32_MAX);
 }
 
+/* Between the caller's last look and the kernel's own, others may run: an access, for the hooks to see. */
+static void enter_kernel(_Atomic uint32_t *word)
+{
+    (void)load_relaxed(word);
+}
+
 int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
 {
-    return death_wait((const volatile uint32_t *)word, expected, deadline, names) ? 0 : -ETIMEDOUT;
+    struct death_word one = { (const volatile uint32_t *)word, expected };
+
+    enter_kernel(word);
+    return death_wait(&one, 1, deadline, names) ? 0 : -ETIMEDOUT;
+}
+
+int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time deadline)
+{
+    struct death_word list[DEATH_WORDS];
+
+    if (count > DEATH_WORDS)
+        death_misuse("os_futex_wait_many");
+    for (unsigned i = 0; i < count; i++)
+        list[i] = (struct death_word){ (const volatile uint32_t *)words[i].word, words[i].expected };
+    enter_kernel(words[0].word);
+    return death_wait(list, count, deadline, UINT32_MAX) ? 0 : -ETIMEDOUT;
 }
 
 void os_futex_wake(_Atomic uint32_t *word, int count)

@@ -52,7 +52,7 @@ static struct actor {
     void *context;
     enum state state;
     int result;
-    uintptr_t word; /* asleep on this */
+    uintptr_t word[DEATH_WORDS]; /* asleep on these; 0: none */
     uint32_t names; /* under these    */
     int64_t deadline;
     bool woken;
@@ -225,13 +225,13 @@ static void reached(void)
         leave(SPINS);
 }
 
-static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t deadline,
-                     uint32_t names)
+static bool wait_for(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names)
 {
     struct actor *a = &actors[current];
 
-    if (*word != expected)
-        return true;
+    for (unsigned i = 0; i < count; i++)
+        if (*words[i].word != words[i].expected)
+            return true;
     if (examining) {
         if (deadline != INT64_MAX)
             return false;
@@ -241,11 +241,20 @@ static bool wait_for(const volatile uint32_t *word, uint32_t expected, int64_t d
         known_timed();
     a->state = ASLEEP;
     a->woken = false;
-    a->word = (uintptr_t)word;
+    for (unsigned i = 0; i < DEATH_WORDS; i++)
+        a->word[i] = i < count ? (uintptr_t)words[i].word : 0;
     a->names = names;
     a->deadline = deadline;
     leave(SLEEPS);
     return a->woken;
+}
+
+static bool sleeps_on(const struct actor *a, const volatile uint32_t *word)
+{
+    for (unsigned i = 0; i < DEATH_WORDS; i++)
+        if (a->state == ASLEEP && a->word[i] == (uintptr_t)word)
+            return true;
+    return false;
 }
 
 static bool wake(const volatile uint32_t *word, int count, uint32_t names)
@@ -253,8 +262,7 @@ static bool wake(const volatile uint32_t *word, int count, uint32_t names)
     bool woken = false;
 
     for (unsigned a = 0; a < ACTORS && count > 0; a++) {
-        if (actors[a].state != ASLEEP || actors[a].word != (uintptr_t)word ||
-            (actors[a].names & names) == 0)
+        if (!sleeps_on(&actors[a], word) || (actors[a].names & names) == 0)
             continue;
         actors[a].state = READY;
         actors[a].woken = woken = true;
@@ -355,7 +363,7 @@ static struct key stack_key(struct actor *a)
 
 static struct key key_now(void)
 {
-    uint64_t rest[7 * ACTORS + 4];
+    uint64_t rest[(6 + DEATH_WORDS) * ACTORS + 4];
     unsigned n = 0;
 
     rest[n++] = current;
@@ -369,7 +377,8 @@ static struct key key_now(void)
 
         rest[n++] = (uint64_t)a->state << 32 | (a->state == RETURNED ? (uint32_t)a->result : 0);
         rest[n++] = alive ? (uintptr_t)a->context : 0;
-        rest[n++] = a->state == ASLEEP ? a->word : 0;
+        for (unsigned w = 0; w < DEATH_WORDS; w++)
+            rest[n++] = a->state == ASLEEP ? a->word[w] : 0;
         rest[n++] = a->state == ASLEEP ? a->names : 0;
         rest[n++] = alive && a->woken;
         rest[n++] = stack.a;
