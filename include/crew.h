@@ -3,9 +3,11 @@
 #define CREW_H
 
 #include <crew/base.h>
+#include <crew/connection.h>
 #include <crew/event.h>
 #include <crew/future.h>
 #include <crew/latch.h>
+#include <crew/listener.h>
 #include <crew/lock.h>
 #include <crew/memory.h>
 #include <crew/once.h>

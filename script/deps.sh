@@ -70,26 +70,29 @@ other_system()
         table='gcc:gcc libc6-dev:glibc-devel meson:meson ninja-build:ninja-build
             pkg-config:pkgconf-pkg-config libprimesieve-dev:primesieve-devel check:check-devel
             clang:clang clang-tidy:clang-tools-extra g++:gcc-c++ python3:python3
-            libclang-rt-14-dev:compiler-rt libsndfile1-dev:libsndfile-devel'
+            libclang-rt-14-dev:compiler-rt libsndfile1-dev:libsndfile-devel
+            libsodium-dev:libsodium-devel'
         ;;
     *" arch "*)
         tool='pacman -S'
         table='gcc:gcc libc6-dev:glibc meson:meson ninja-build:ninja pkg-config:pkgconf
             libprimesieve-dev:primesieve check:check clang:clang clang-tidy:clang g++:gcc
-            python3:python libclang-rt-14-dev:compiler-rt libsndfile1-dev:libsndfile'
+            python3:python libclang-rt-14-dev:compiler-rt libsndfile1-dev:libsndfile
+            libsodium-dev:libsodium'
         ;;
     *" suse "* | *" opensuse "*)
         tool='zypper install'
         table='gcc:gcc libc6-dev:glibc-devel meson:meson ninja-build:ninja pkg-config:pkgconf
             libprimesieve-dev:primesieve-devel check:check-devel clang:clang clang-tidy:clang-tools
-            g++:gcc-c++ python3:python3 libclang-rt-14-dev:clang libsndfile1-dev:libsndfile-devel'
+            g++:gcc-c++ python3:python3 libclang-rt-14-dev:clang libsndfile1-dev:libsndfile-devel
+            libsodium-dev:libsodium-devel'
         ;;
     *" alpine "*)
         tool='apk add'
         table='gcc:gcc libc6-dev:musl-dev meson:meson ninja-build:samurai pkg-config:pkgconf
             libprimesieve-dev:primesieve-dev check:check-dev clang:clang
             clang-tidy:clang-extra-tools g++:g++ python3:python3 libclang-rt-14-dev:compiler-rt
-            libsndfile1-dev:libsndfile-dev'
+            libsndfile1-dev:libsndfile-dev libsodium-dev:libsodium-dev'
         ;;
     *)
         say "$0: install what these Debian packages hold, then call this again:"

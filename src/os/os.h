@@ -127,9 +127,78 @@ void os_poll_remove(int poll, int fd);
 /* Waits without end for up to 'max' ready descriptors; sets their tags, returns how many. */
 int os_poll_wait(int poll, void **tags, int max);
 
+/* The same until 'deadline'; 0: it came, or a signal did. */
+int os_poll_wait_until(int poll, void **tags, int max, crew_time deadline);
+
 int os_bell_create(void);
 void os_bell_ring(int bell);
 void os_bell_drain(int bell);
+
+/* -- sockets -------------------------------------------------------------------------------- */
+
+/* Waits until 'fd' can be read or written, or has come to its end. 0; -ETIMEDOUT. */
+enum os_ready { OS_READABLE, OS_WRITABLE };
+int os_await(int fd, enum os_ready what, crew_time deadline);
+
+struct os_bytes {
+    const void *at;
+    size_t size;
+};
+#define OS_PARTS_MOST 3
+#define OS_DESCRIPTORS_MOST 64
+
+/* Sends what there is room for of some bytes, and 'n' descriptors with the first of them. How many
+ * bytes; -EAGAIN: no room; -EPIPE, -ECONNRESET: nobody is there. Never a signal. */
+ssize_t os_socket_send(int fd, const struct os_bytes *parts, unsigned count, const int *fds, unsigned n);
+
+/* Receives what there is, and descriptors behind the '*n' that 'fds' has already, if it is not
+ * NULL. How many bytes; 0: the end; -EAGAIN: nothing; -EMSGSIZE: more descriptors than 'most',
+ * which are closed. */
+ssize_t os_socket_recv(int fd, void *buf, size_t size, int *fds, unsigned most, unsigned *n);
+
+/* Two sockets that send packets to each other. */
+int os_socket_pair(int fds[2]);
+
+/* Nobody holds the other end any more. */
+bool os_socket_is_abandoned(int fd);
+
+/* Tells the other side that nothing more comes. */
+void os_socket_end(int fd);
+
+/* The effective user of who is at the other end of a Unix socket; and of this process. */
+int os_socket_peer(int fd, uid_t *user);
+uid_t os_user(void);
+
+/* What a name stands for. */
+struct os_name {
+    uid_t user;
+    unsigned mode; /* the permissions */
+    bool is_socket;
+    dev_t device;
+    ino_t number;
+};
+
+/* A folder, by descriptor: what is done in it is done in that one, whatever its path leads to
+ * later. The lock is for those that change names in it. */
+int os_folder_open(const char *path);
+int os_folder_look(int folder, struct os_name *name);
+void os_folder_lock(int folder);
+void os_folder_unlock(int folder);
+int os_name_look(int folder, const char *base, struct os_name *name);
+int os_name_remove(int folder, const char *base);
+
+/* A socket with a name in a folder: made there, never over another (-EADDRINUSE); or another's.
+ * -ENAMETOOLONG; -ECONNREFUSED: nobody listens there; -ETIMEDOUT. Needs /proc. */
+int os_listen_in(int folder, const char *base, int backlog);
+int os_connect_in(int folder, const char *base, crew_time deadline);
+
+/* The same with a port, at an address in numbers (-EINVAL: it is none). '*port' 0: any, which it is
+ * set to. */
+int os_listen_tcp(const char *host, uint16_t *port, int backlog);
+int os_connect_tcp(const char *host, uint16_t port, crew_time deadline);
+
+/* The next that has connected. -EAGAIN: nobody has. */
+int os_accept(int listener);
 
 /* Blocks all signals in this thread; restores what was. */
 void os_signals_block(void *saved, size_t size);

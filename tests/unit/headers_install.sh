@@ -62,6 +62,6 @@ holds "and needs libcrew.so.0" sh -c "readelf -d '$scratch/shared' | grep 'NEEDE
 holds "and prints what the README says" answers env LD_LIBRARY_PATH="$libdir" "$scratch/shared"
 # shellcheck disable=SC2046
 holds "the README's example builds with the static library" builds static "$libdir/libcrew.a" \
-    $(pc --static --libs-only-other)
+    $(pc --static --libs-only-other) $(pc --static --libs-only-l | sed 's/-lcrew\b//')
 holds "and prints what the README says" answers "$scratch/static"
 plan
