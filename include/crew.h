@@ -15,5 +15,6 @@
 #include <crew/process.h>
 #include <crew/task.h>
 #include <crew/value.h>
+#include <crew/wait.h>
 
 #endif

@@ -16,6 +16,7 @@
 #define CREW_EVENT_H
 
 #include <crew/base.h>
+#include <crew/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +61,9 @@ CREW_API bool crew_event_is_set(const crew_event *event);
  *
  * Signals: not async-signal-safe. */
 CREW_API CREW_CHECKED int crew_event_wait(crew_event *event, crew_time deadline);
+
+/* An entry for crew_wait_any() and crew_watch_open() (crew/wait.h): ready while the flag is set. */
+CREW_API struct crew_wait crew_wait_event(crew_event *event);
 
 #ifdef __cplusplus
 }

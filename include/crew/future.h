@@ -19,6 +19,7 @@
 #define CREW_FUTURE_H
 
 #include <crew/base.h>
+#include <crew/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,6 +58,10 @@ CREW_API CREW_CHECKED int crew_future_result(crew_future *future, void *buf, siz
 
 /* True once the task has ended, in whatever way. Never waits. */
 CREW_API bool crew_future_done(crew_future *future);
+
+/* An entry for crew_wait_any() and crew_watch_open() (crew/wait.h): ready once result() would not wait. Only
+ * in the process that submitted (CREW_EMISUSE from the wait). */
+CREW_API struct crew_wait crew_wait_future(crew_future *future);
 
 /* Details of a task that ended without result; all zero if it has one, or has not ended. */
 CREW_API void crew_future_failure(crew_future *future, struct crew_failure *failure);

@@ -37,6 +37,7 @@
 
 #include <crew/base.h>
 #include <crew/task.h>
+#include <crew/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -103,6 +104,10 @@ CREW_API int crew_process_sentinel(const crew_process *process);
 
 CREW_API pid_t crew_process_pid(const crew_process *process);
 CREW_API const char *crew_process_name(const crew_process *process);
+
+/* An entry for crew_wait_any() and crew_watch_open() (crew/wait.h): ready once it has ended, and all is
+ * repaired. Root only (CREW_EMISUSE from the wait). */
+CREW_API struct crew_wait crew_wait_process(crew_process *process);
 
 /* Frees the handle; NULL is allowed.
  *

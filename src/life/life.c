@@ -28,6 +28,7 @@ static struct {
     bool supervised;    /* the supervisor runs                                                     */
     pthread_t supervisor;
     int poll, bell;
+    int crew_bell;      /* for all who listen: waitable.h; there as long as the arena is           */
     _Atomic bool stop;
     _Atomic uint32_t runs; /* 1: the supervisor is past its start                                  */
 } life = {
@@ -59,8 +60,10 @@ static void forget(void)
         life.members--;
     }
     if (!life.starting) {
-        if (life.arena.fd >= 0)
+        if (life.arena.fd >= 0) {
             os_close(life.arena.fd);
+            os_close(life.crew_bell);
+        }
         life.arena = (struct arena){ .fd = -1 };
     }
     life.supervised = false;
@@ -86,10 +89,17 @@ static int root_init(size_t size)
     r = arena_create(&life.arena, size);
     if (r < 0)
         return r;
+    life.crew_bell = os_bell_create();
+    if (life.crew_bell < 0) {
+        arena_destroy(&life.arena);
+        return life.crew_bell;
+    }
     roster_use(&life.arena, arena_aside(&life.arena));
+    roster_use_bell(life.crew_bell);
     life.generation[ROOT_SEAT]++;
     r = roster_sit(life.generation[ROOT_SEAT] << SEAT_BITS | ROOT_SEAT, os_pid(), program_invocation_short_name);
     if (r < 0) {
+        os_close(life.crew_bell);
         arena_destroy(&life.arena);
         return r;
     }
@@ -200,7 +210,7 @@ static void bury(struct member *member)
         member->repair(member);
     alloc_sweep(&life.arena, member->id);
     store_release(&member->ended, 1); /* pairs with the load in member_join() */
-    os_futex_wake(&member->ended, INT32_MAX);
+    party_wake(&member->ended, INT32_MAX);
     if (wake)
         wake(member);
 }
@@ -285,6 +295,7 @@ int crew_fini(void)
     } else if (life_me() != 0) {
         stop_supervisor();
         store_relaxed(&life_id, 0);
+        os_close(life.crew_bell);
         arena_destroy(&life.arena);
         life.root = false;
     }

@@ -12,11 +12,20 @@ _Static_assert(sizeof(struct party_shm) == CACHE_LINE, "a party to a line: its t
 
 static struct arena *arena;
 static struct roster_shm *roster;
+static _Atomic uint32_t nobody, *listening = &nobody;
+static int bell = -1;
 
 void roster_use(struct arena *a, struct roster_shm *r)
 {
     arena = a;
     roster = r;
+    listening = &r->listening;
+    bell = -1;
+}
+
+void roster_use_bell(int b)
+{
+    bell = b;
 }
 
 /* Makes entry 'n' of a table fit to be touched. 'bought' counts entries, and rises after the purchase; the
@@ -71,6 +80,8 @@ static bool sits(uint32_t id)
 static void wake_all(void)
 {
     os_futex_wake(&roster->deaths, INT32_MAX);
+    store_total(listening, 0);
+    os_bell_ring(bell); /* also if nobody listens: who swapped it to 0 may have died before it rang */
 }
 
 static void give_up(struct party_shm *party, uint64_t word)
@@ -205,6 +216,24 @@ int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count
     r = os_futex_wait_many(list, count + 1, deadline);
     store_release(&p->asleep, 0);
     return r;
+}
+
+void party_wake(_Atomic uint32_t *word, int count)
+{
+    os_futex_wake(word, count);
+    if (__builtin_expect(load_total(listening) != 0, 0) && atomic_exchange(listening, 0) != 0)
+        os_bell_ring(bell);
+}
+
+int roster_listen(void)
+{
+    return os_listener_create(bell);
+}
+
+void roster_hear(int listener)
+{
+    os_listener_hear(listener);
+    store_total(listening, 1);
 }
 
 /* -- checking ------------------------------------------------------------------------------ */

@@ -61,12 +61,15 @@ struct party_shm {
 struct roster_shm {
     _Alignas(CACHE_LINE) _Atomic uint32_t deaths;
     _Atomic uint32_t seats, parties; /* that may be touched: bought; only grows */
+    _Alignas(CACHE_LINE) _Atomic uint32_t listening; /* the law is in waitable.h */
     struct seat_shm seat[SEATS];
     struct party_shm party[PARTIES];
 };
 
-/* The roster of this process's crew, and the arena that it stands in; none before life_arena(). */
+/* The roster of this process's crew, and the arena that it stands in; none before life_arena(). Then the
+ * bell of the crew (waitable.h), if there is one. */
 void roster_use(struct arena *arena, struct roster_shm *roster);
+void roster_use_bell(int bell);
 
 /* The root: a process sits down; dies. */
 int roster_sit(uint32_t id, pid_t pid, const char *name);
@@ -112,6 +115,14 @@ int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum 
 #define ROSTER_WORDS (OS_WORDS - 1)
 int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count, enum waits_for kind,
                      uint32_t deaths, crew_time deadline);
+
+/* Wakes at most 'count' that sleep on 'word', and all that listen. */
+void party_wake(_Atomic uint32_t *word, int count);
+
+/* A descriptor that is readable after party_wake() of whatever word, and after a death. For who has called
+ * roster_hear() and found nothing ready since. */
+int roster_listen(void);
+void roster_hear(int listener);
 
 /* NULL, or the first invariant that is broken. */
 const char *roster_check(void);

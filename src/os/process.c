@@ -5,6 +5,7 @@
 #include "os.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -250,6 +251,8 @@ void os_bell_ring(int bell)
 {
     uint64_t one = 1;
 
+    if (bell < 0)
+        return;
     while (write(bell, &one, sizeof one) < 0 && errno == EINTR)
         ;
 }
@@ -260,4 +263,57 @@ void os_bell_drain(int bell)
 
     while (read(bell, &count, sizeof count) < 0 && errno == EINTR)
         ;
+}
+
+int os_listener_create(int bell)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+
+    if (fd < 0)
+        return -errno;
+    if (epoll_ctl(fd, EPOLL_CTL_ADD, bell, &event) == 0)
+        return fd;
+    int r = -errno;
+
+    os_close(fd);
+    return r;
+}
+
+int os_listener_add(int listener, int fd, short events)
+{
+    struct epoll_event event = { .events = 0 };
+
+    event.events |= events & POLLIN ? EPOLLIN : 0;
+    event.events |= events & POLLOUT ? EPOLLOUT : 0;
+    event.events |= events & POLLPRI ? EPOLLPRI : 0;
+    event.events |= events & POLLRDHUP ? EPOLLRDHUP : 0;
+    if (epoll_ctl(listener, EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
+    return errno == EBADF ? -EINVAL : -errno;
+}
+
+void os_listener_hear(int listener)
+{
+    struct epoll_event events[64];
+
+    epoll_wait(listener, events, 64, 0);
+}
+
+int os_poll_many(struct pollfd *list, unsigned long count, crew_time deadline)
+{
+    struct timespec rest = { 0 };
+    crew_time left = deadline == CREW_FOREVER ? 0 : deadline - crew_time_now();
+    int n;
+
+    if (left > 0) {
+        rest.tv_sec = left / 1000000000;
+        rest.tv_nsec = left % 1000000000;
+    }
+    n = ppoll(list, count, deadline == CREW_FOREVER ? NULL : &rest, NULL);
+    if (n > 0)
+        return n;
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    return -ETIMEDOUT;
 }

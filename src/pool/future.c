@@ -4,6 +4,8 @@
  * collected yet is moved into them. */
 #include "pool.h"
 
+#include <life/waitable.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +114,11 @@ bool future_harvest(crew_pool *pool, uint32_t index)
     slot_collect(slot); /* [E] */
     pool->free_slot[pool->free_count++] = index;
     store_relaxed(&pool->in_use, pool->slots - pool->free_count);
+    if (pool->watched && pool->free_count == pool->slots) {
+        pool->watched = false;
+        if (pool->waiters == 0)
+            store_relaxed(&pool->shm->bell.wanted, 0);
+    }
     return true;
 }
 
@@ -127,7 +134,7 @@ int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *
         uint32_t seen;
         bool again;
 
-        store_total(&bell->wanted, pool->waiters == 1 ? wanted : BELL_ANY);
+        store_total(&bell->wanted, pool->waiters == 1 && !pool->watched ? wanted : BELL_ANY);
         seen = load_total(&bell->event);
         if (done(pool, context))
             break;
@@ -148,7 +155,7 @@ int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *
             r = 0;
     }
     pool->waiters--;
-    if (pool->waiters == 0)
+    if (pool->waiters == 0 && !pool->watched)
         store_relaxed(&bell->wanted, 0);
     pthread_mutex_unlock(&pool->lock);
     return r;
@@ -196,6 +203,40 @@ static int wait_ended(crew_future *f, crew_time deadline)
     ended = future_is_ended(pool, f);
     pthread_mutex_unlock(&pool->lock);
     return ended ? 0 : pool_wait(pool, f->slot + 1, future_is_ended, f, deadline);
+}
+
+static void waitable_check(void *object)
+{
+    check(object, "crew_wait_future");
+}
+
+/* From here on, until no task is left, every end rings. */
+static int is_ready(void *object, struct os_word *word)
+{
+    crew_future *f = object;
+    crew_pool *pool = load_acquire(&f->pool);
+    int r;
+
+    if (!pool)
+        return 1;
+    if (pool_is_foreign(pool))
+        return CREW_EMISUSE;
+    pthread_mutex_lock(&pool->lock);
+    pool->watched = true;
+    store_total(&pool->shm->bell.wanted, BELL_ANY);
+    *word = (struct os_word){ &pool->shm->bell.event, load_total(&pool->shm->bell.event) };
+    r = future_is_ended(pool, f);
+    if (r == 0) /* a wait of the opener's: dead workers are replaced. None can be: result() will say so */
+        r = pool_refill(pool) == CREW_ENOWORKER;
+    pthread_mutex_unlock(&pool->lock);
+    return r;
+}
+
+struct crew_wait crew_wait_future(crew_future *future)
+{
+    static const struct crew_waitable kind = { .check = waitable_check, .ready = is_ready };
+
+    return (struct crew_wait){ .kind = &kind, .object = future };
 }
 
 static const void *result_bytes(const crew_future *f)

@@ -62,7 +62,7 @@ static void wake(struct member *member)
     atomic_fetch_add(&pool->vacant, 1);
     gate_repair(&pool->shm->gate, w->number);
     atomic_fetch_add(&pool->shm->bell.event, 1);
-    os_futex_wake(&pool->shm->bell.event, INT32_MAX);
+    party_wake(&pool->shm->bell.event, INT32_MAX);
 }
 
 static void flush(void)

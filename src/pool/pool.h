@@ -20,6 +20,7 @@
 
 #include <crew/pool.h>
 #include <life/life.h>
+#include <life/roster.h>
 #include <process/task.h>
 
 #include <pthread.h>
@@ -87,6 +88,7 @@ struct crew_pool {
     _Atomic uint32_t in_use;  /* slots - free_count, for who doesn't hold the lock           */
     crew_future **future; /* of a slot in use; NULL: nobody asks                             */
     uint32_t waiters;     /* threads at the bell; guarded by 'lock'                          */
+    bool watched;         /* crew_wait_any() or a watch asks for futures: every end rings; guarded  */
     int broken;           /* CREW_ENOWORKER once workers die before they begin               */
 
     struct worker *worker;

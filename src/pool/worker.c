@@ -86,7 +86,7 @@ static void ring_bell(struct bell_shm *bell, uint32_t what)
     if (wanted == 0 || (wanted != BELL_ANY && wanted != what))
         return;
     atomic_fetch_add(&bell->event, 1);
-    os_futex_wake(&bell->event, INT32_MAX);
+    party_wake(&bell->event, INT32_MAX);
     os_yield();
 }
 

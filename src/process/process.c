@@ -3,6 +3,7 @@
 
 #include <crew/process.h>
 #include <life/life.h>
+#include <life/waitable.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +137,28 @@ int crew_process_sentinel(const crew_process *process)
     if (is_foreign(process))
         return CREW_EMISUSE;
     return process->member.pidfd;
+}
+
+static void waitable_check(void *object)
+{
+    check(object, "crew_wait_process");
+}
+
+static int has_ended(void *object, struct os_word *word)
+{
+    crew_process *process = object;
+
+    if (is_foreign(process))
+        return CREW_EMISUSE;
+    *word = (struct os_word){ &process->member.ended, 0 };
+    return load_acquire(&process->member.ended) != 0;
+}
+
+struct crew_wait crew_wait_process(crew_process *process)
+{
+    static const struct crew_waitable kind = { .check = waitable_check, .ready = has_ended };
+
+    return (struct crew_wait){ .kind = &kind, .object = process };
 }
 
 pid_t crew_process_pid(const crew_process *process)

@@ -40,7 +40,7 @@ void event_set(struct event_shm *event)
     while (!swap_if(&event->word, &word, SET | ((word + 1) & TIMES)))
         ;
     if (word & WAITERS)
-        os_futex_wake(&event->word, INT32_MAX);
+        party_wake(&event->word, INT32_MAX);
 }
 
 void event_clear(struct event_shm *event)
@@ -69,6 +69,18 @@ int event_wait(struct event_shm *event, uint32_t me, crew_time deadline)
     }
 }
 
+bool event_ready(struct event_shm *event, struct os_word *word)
+{
+    uint32_t seen = load_total(&event->word);
+
+    do {
+        if (seen & SET)
+            return true;
+    } while (!(seen & WAITERS) && !swap_if(&event->word, &seen, seen | WAITERS));
+    *word = (struct os_word){ &event->word, seen | WAITERS };
+    return false;
+}
+
 /* -- latch --------------------------------------------------------------------------------- */
 
 int latch_count_down(struct latch_shm *latch, uint32_t count)
@@ -83,7 +95,7 @@ int latch_count_down(struct latch_shm *latch, uint32_t count)
             next = 0;
     } while (!swap_if(&latch->word, &word, next));
     if (next == 0 && word & WAITERS)
-        os_futex_wake(&latch->word, INT32_MAX);
+        party_wake(&latch->word, INT32_MAX);
     return 0;
 }
 
@@ -115,7 +127,7 @@ void value_changed(struct value_shm *value)
     while (word & WAITERS) {
         if (!swap_if(&value->word, &word, (word + 1) & ~WAITERS))
             continue;
-        os_futex_wake(&value->word, INT32_MAX);
+        party_wake(&value->word, INT32_MAX);
         return;
     }
 }

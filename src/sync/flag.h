@@ -34,6 +34,9 @@ void event_set(struct event_shm *event);
 void event_clear(struct event_shm *event);
 int event_wait(struct event_shm *event, uint32_t me, crew_time deadline);
 
+/* As crew_waitable.ready (life/waitable.h). */
+bool event_ready(struct event_shm *event, struct os_word *word);
+
 int latch_count_down(struct latch_shm *latch, uint32_t count);
 int latch_wait(struct latch_shm *latch, uint32_t me, crew_time deadline);
 

@@ -7,6 +7,7 @@
 #include <crew/latch.h>
 #include <crew/once.h>
 #include <crew/value.h>
+#include <life/waitable.h>
 
 #include <string.h>
 
@@ -111,6 +112,23 @@ int crew_event_wait(crew_event *event, crew_time deadline)
         return 0;
     r = storage_party(&me);
     return r < 0 ? r : event_wait(shm, me, deadline);
+}
+
+static void event_check(void *object)
+{
+    event_inside(object, "crew_wait_event");
+}
+
+static int event_is_ready(void *object, struct os_word *word)
+{
+    return event_ready(object, word);
+}
+
+struct crew_wait crew_wait_event(crew_event *event)
+{
+    static const struct crew_waitable kind = { .check = event_check, .ready = event_is_ready };
+
+    return (struct crew_wait){ .kind = &kind, .object = event };
 }
 
 /* -- latch --------------------------------------------------------------------------------- */

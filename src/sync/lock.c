@@ -201,11 +201,11 @@ int lock_release_slowly(struct lock_shm *lock, uint32_t me)
         note_held(lock);
     if (__builtin_expect((word & HURT) != 0, 0)) {
         atomic_exchange(&lock->word, BROKEN); /* [B] */
-        os_futex_wake(&lock->word, INT32_MAX);
+        party_wake(&lock->word, INT32_MAX);
         return 0;
     }
     if (__builtin_expect((atomic_exchange(&lock->word, 0) & WAITERS) != 0, 0)) /* [R] */
-        os_futex_wake(&lock->word, 1);
+        party_wake(&lock->word, 1);
     return 0;
 }
 

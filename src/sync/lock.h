@@ -50,7 +50,7 @@ static inline int lock_release(struct lock_shm *lock, uint32_t me)
     if (__builtin_expect((load_relaxed(&lock->word) & ~LOCK_WAITERS) != me || lock->timed, 0))
         return lock_release_slowly(lock, me);
     if (__builtin_expect((atomic_exchange(&lock->word, 0) & LOCK_WAITERS) != 0, 0)) /* [R] */
-        os_futex_wake(&lock->word, 1);
+        party_wake(&lock->word, 1);
     return 0;
 }
 

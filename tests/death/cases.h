@@ -4,8 +4,16 @@
 
 #include "death.h"
 
+#include <stdatomic.h>
+
+/* The bell of the crew, where os_fake.c stands for the kernel: a case that listens puts it into the arena. */
+struct death_bell {
+    _Atomic uint32_t rings, heard[DEATH_PROCESSES];
+};
+extern struct death_bell *death_bell;
+
 #define CASES(X) X(slot) X(job) X(alloc) X(lock) X(flag)
-#define ALL_CASES(X) CASES(X) X(worker) /* those that stand in for a part of the library: without it */
+#define ALL_CASES(X) CASES(X) X(worker) X(wait) /* those that stand in for a part of the library: without it */
 
 struct death_cases {
     const struct death_case *list;

@@ -1,12 +1,13 @@
 /* os_fake.c - what stands in src/os, for code that runs under hooks: no system call is made. To wait
  * and to wake is the engine's business (death.h); all else that is called here either has nothing
  * to do, or should not be reached. */
-#include "death.h"
+#include "cases.h"
 #include "known.h"
 #include "os/atomic.h"
 #include "os/os.h"
 
 #include <errno.h>
+#include <poll.h>
 
 static crew_time clock_now = 1000000000;
 
@@ -60,6 +61,38 @@ void os_futex_wake(_Atomic uint32_t *word, int count)
 bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
 {
     return death_wake((const volatile uint32_t *)word, 1, names);
+}
+
+/* -- the bell: it counts rings, and what each listener has heard --------------------------------- */
+
+struct death_bell *death_bell;
+
+void os_bell_ring(int bell)
+{
+    if (bell < 0)
+        return;
+    atomic_fetch_add(&death_bell->rings, 1);
+    death_wake((const volatile uint32_t *)&death_bell->rings, INT32_MAX, UINT32_MAX);
+}
+
+int os_listener_create(int bell)
+{
+    return bell; /* a case gives each listener its number itself */
+}
+
+void os_listener_hear(int listener)
+{
+    store_relaxed(&death_bell->heard[listener], load_relaxed(&death_bell->rings));
+}
+
+int os_poll_many(struct pollfd *list, unsigned long count, crew_time deadline)
+{
+    struct death_word ring = { (const volatile uint32_t *)&death_bell->rings,
+                               load_relaxed(&death_bell->heard[list[0].fd]) };
+
+    (void)count;
+    enter_kernel(&death_bell->rings);
+    return death_wait(&ring, 1, deadline, UINT32_MAX) ? 0 : -ETIMEDOUT;
 }
 
 void os_yield(void)

@@ -109,6 +109,19 @@ BUGS = [
     ('a lock of the dead is taken as if it were free', 'sync/lock.c',
      'me | (word & WAITERS) | bit | HURT)) /* [T] */', 'me | (word & WAITERS) | bit)) /* [T] */',
      'lock: inherit'),
+    ('a wake-up does not reach who listens', 'life/roster.c',
+     '    if (__builtin_expect(load_total(listening) != 0, 0) && atomic_exchange(listening, 0) != 0)\n'
+     '        os_bell_ring(bell);\n',
+     '    (void)bell;\n',
+     'wait: one sets'),
+    ('a listener says that it listens once the last ring is forgotten only', 'life/roster.c',
+     '    os_listener_hear(listener);\n    store_total(listening, 1);\n',
+     '    store_total(listening, 1);\n    os_listener_hear(listener);\n',
+     'wait: one sets'),
+    ('a death rings only where somebody is known to listen', 'life/roster.c',
+     '    store_total(listening, 0);\n    os_bell_ring(bell); /* also',
+     '    if (atomic_exchange(listening, 0) != 0)\n        os_bell_ring(bell); /* also',
+     'wait: one sets'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
