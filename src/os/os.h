@@ -134,7 +134,16 @@ int os_bell_create(void);
 void os_bell_ring(int bell); /* below 0: there is none */
 void os_bell_drain(int bell);
 
-<<<<<<< HEAD
+/* A descriptor that is readable after each ring of 'bell', whoever else hears it, until os_listener_hear();
+ * and when one of the descriptors added is ready (events as for poll). */
+int os_listener_create(int bell);
+int os_listener_add(int listener, int fd, short events);
+void os_listener_hear(int listener);
+
+/* poll(), until 'deadline'. How many are ready; 0: none yet, look again; -ETIMEDOUT. */
+struct pollfd;
+int os_poll_many(struct pollfd *list, unsigned long count, crew_time deadline);
+
 /* -- sockets -------------------------------------------------------------------------------- */
 
 /* Waits until 'fd' can be read or written, or has come to its end. 0; -ETIMEDOUT. */
@@ -200,17 +209,6 @@ int os_connect_tcp(const char *host, uint16_t port, crew_time deadline);
 
 /* The next that has connected. -EAGAIN: nobody has. */
 int os_accept(int listener);
-=======
-/* A descriptor that is readable after each ring of 'bell', whoever else hears it, until os_listener_hear();
- * and when one of the descriptors added is ready (events as for poll). */
-int os_listener_create(int bell);
-int os_listener_add(int listener, int fd, short events);
-void os_listener_hear(int listener);
-
-/* poll(), until 'deadline'. How many are ready; 0: none yet, look again; -ETIMEDOUT. */
-struct pollfd;
-int os_poll_many(struct pollfd *list, unsigned long count, crew_time deadline);
->>>>>>> c3298c6 (wait: crew_wait_any and crew_watch, over futures, processes, events and descriptors)
 
 /* Blocks all signals in this thread; restores what was. */
 void os_signals_block(void *saved, size_t size);
