@@ -1,4 +1,5 @@
 /* roster.c - the law is in roster.h. */
+#include "handover.h"
 #include "roster.h"
 
 #include <errno.h>
@@ -94,6 +95,9 @@ void roster_died(uint32_t id)
 {
     uint32_t parties = load_acquire(&roster->parties);
 
+    for (uint32_t n = 0; n < parties && n < PARTIES; n++)
+        if ((uint32_t)load_total(&roster->party[n].word) == id)
+            handover_settle(&roster->party[n], id);
     if (sits(id))
         store_total(&roster->seat[id & (SEATS - 1)].id, 0);
     atomic_fetch_add(&roster->deaths, 1);
@@ -236,6 +240,28 @@ void roster_hear(int listener)
     store_total(listening, 1);
 }
 
+/* -- for handover.c ------------------------------------------------------------------------- */
+
+struct party_shm *party_record(uint32_t party)
+{
+    return party_at(party);
+}
+
+struct arena *roster_arena(void)
+{
+    return arena;
+}
+
+uint64_t roster_offset(const void *at)
+{
+    return (uint64_t)((const char *)at - (const char *)roster);
+}
+
+void *roster_at(uint64_t offset)
+{
+    return (char *)roster + (int64_t)offset;
+}
+
 /* -- checking ------------------------------------------------------------------------------ */
 
 const char *roster_check(void)
@@ -253,8 +279,12 @@ const char *roster_check(void)
     for (uint32_t n = 0; n < parties; n++) {
         const struct party_shm *p = &roster->party[n];
 
-        if ((uint32_t)load_acquire(&p->word) == 0 && load_acquire(&p->asleep) != 0)
+        if ((uint32_t)load_acquire(&p->word) != 0)
+            continue;
+        if (load_acquire(&p->asleep) != 0)
             return "nobody is asleep";
+        if (load_acquire(&p->moving) != 0)
+            return "nobody hands a block over";
     }
     return NULL;
 }

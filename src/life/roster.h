@@ -10,13 +10,15 @@
  *   party.asleep where the thread waits: offset of a futex word from the roster, 0: nowhere. Written by the
  *                thread alone, for reports, and cleared when the party is given up.
  *   party.kind   what that word is; written before 'asleep'.
+ *   party.moving, party.place  a block that is just being handed over: handover.h.
  *   deaths       rises after a death is written down.
  *
  * A thread sleeps only for as long as nobody died:
  *
  *     waiter   reads deaths; looks, also whether the owner is alive; sleeps while deaths AND the word are
  *              what they were: the kernel compares both, and lies down, in one step (futex_waitv)
- *     root     clears seat.id; deaths + 1; wakes whoever sleeps on deaths, which is everybody
+ *     root     settles what the dead were handing over (handover.h), while all others still take them for
+ *              living; clears seat.id; deaths + 1; wakes whoever sleeps on deaths, which is everybody
  *
  * Order  seat.id before deaths (release) -> deaths before the look (acquire): who has seen the new count
  * sees the dead as dead. Who has not, does not fall asleep, or is woken. A wake-up that went to the dead,
@@ -56,6 +58,7 @@ struct party_shm {
     uint32_t kind;           /* enum waits_for                                   */
     int32_t pid;             /* of the process, and its name: written before the */
     char name[16];           /* party's own is handed out                        */
+    _Atomic uint64_t moving, place; /* offsets from the roster; handover.h       */
 };
 
 struct roster_shm {
@@ -123,6 +126,12 @@ void party_wake(_Atomic uint32_t *word, int count);
  * roster_hear() and found nothing ready since. */
 int roster_listen(void);
 void roster_hear(int listener);
+
+/* For handover.c: the record of a party; the arena; an address as an offset from the roster, and back. */
+struct party_shm *party_record(uint32_t party);
+struct arena *roster_arena(void);
+uint64_t roster_offset(const void *at);
+void *roster_at(uint64_t offset);
 
 /* NULL, or the first invariant that is broken. */
 const char *roster_check(void);

@@ -13,7 +13,8 @@
  *     PART(head)                        belongs to the run that begins at page 'head'
  *     RUN(pages, owner)                 a large block
  *     SMALL(class, home)                small blocks of one size. Only 'home' allocates in it;
- *                                       anybody frees. home 0: whoever comes first may move in
+ *                                       anybody frees. home 0: whoever comes first may move in. A bit
+ *                                       beside the class: a process that is not at home may own one
  *
  *   block word  owner:32                0: free
  *
@@ -46,7 +47,8 @@
  * and nobody else can get 'head'.
  *
  * A block is always in a page whose home is its allocator, or was: blocks change owner by
- * alloc_transfer() only, to the root or to the crew. So the sweep reads only the dead's pages. */
+ * alloc_transfer() only, which marks the page of a small block before it gives that to a process that is
+ * not at home there. So the sweep reads the dead's pages, and those that are marked. */
 #include "alloc.h"
 
 #include <assert.h>
@@ -56,6 +58,8 @@
 enum page_kind { FREE = 0, TRANSIT, PART, RUN, SMALL, KINDS };
 
 #define VALUE_BITS 29
+#define CLASS_MASK UINT64_C(31) /* of the value of a small page */
+#define VISITED (UINT64_C(1) << 28)
 #define VALUE_MASK ((UINT64_C(1) << VALUE_BITS) - 1)
 #define SEARCH_LIMIT 64 /* pages looked at before a new one is taken */
 
@@ -77,6 +81,11 @@ static uint64_t word_value(uint64_t word)
 static uint32_t word_owner(uint64_t word)
 {
     return (uint32_t)(word >> 32);
+}
+
+static unsigned word_class(uint64_t word)
+{
+    return (unsigned)(word_value(word) & CLASS_MASK);
 }
 
 /* -- size classes -------------------------------------------------------------------------- */
@@ -165,10 +174,10 @@ static bool give_up_empty_pages(struct arena *arena, struct alloc_cache *cache)
 
     for (uint64_t p = 0; p < bought; p++) {
         uint64_t word = load_acquire(arena_word(arena, p));
-        uint64_t c = word_value(word);
+        unsigned c = word_class(word);
 
         if (word_kind(word) != SMALL || !move_in(arena, p, &word, cache->owner) ||
-            !page_is_empty(arena, p, (unsigned)c) || !swap_if(arena_word(arena, p), &word, 0))
+            !page_is_empty(arena, p, c) || !swap_if(arena_word(arena, p), &word, 0))
             continue;
         if (cache->page[c] == p + 1)
             cache->page[c] = 0;
@@ -297,7 +306,7 @@ static bool take_in_old_page(struct arena *arena, struct alloc_cache *cache, uns
         uint64_t word = load_acquire(arena_word(arena, p));
 
         cache->rotor[c] = (uint32_t)p + 1;
-        if (word_kind(word) != SMALL || word_value(word) != c)
+        if (word_kind(word) != SMALL || word_class(word) != c)
             continue;
         if (!move_in(arena, p, &word, cache->owner))
             continue;
@@ -361,15 +370,15 @@ static _Atomic uint32_t *find_small(const struct arena *arena, const void *block
     offset %= ARENA_PAGE;
     if (word_kind(word) == RUN && offset == 0)
         *run = word;
-    if (word_kind(word) != SMALL || word_value(word) >= ALLOC_CLASSES)
+    if (word_kind(word) != SMALL || word_class(word) >= ALLOC_CLASSES)
         return NULL;
-    n = class_count((unsigned)word_value(word));
+    n = class_count(word_class(word));
     if (offset < blocks_offset(n))
         return NULL;
     offset -= blocks_offset(n);
-    if (offset % class_size[word_value(word)] != 0 || offset / class_size[word_value(word)] >= n)
+    if (offset % class_size[word_class(word)] != 0 || offset / class_size[word_class(word)] >= n)
         return NULL;
-    return &block_words(arena, *page)[offset / class_size[word_value(word)]];
+    return &block_words(arena, *page)[offset / class_size[word_class(word)]];
 }
 
 int alloc_free(struct arena *arena, uint32_t me, void *block)
@@ -396,6 +405,17 @@ int alloc_free(struct arena *arena, uint32_t me, void *block)
     return 0;
 }
 
+/* Lets the sweep of 'to' find a block in this page. */
+static void mark_visited(struct arena *arena, uint64_t page, uint32_t to)
+{
+    uint64_t word = load_acquire(arena_word(arena, page));
+
+    while (word_kind(word) == SMALL && word_owner(word) != to && !(word_value(word) & VISITED) &&
+           !swap_if(arena_word(arena, page), &word,
+                    page_word(SMALL, word_value(word) | VISITED, word_owner(word))))
+        ;
+}
+
 int alloc_transfer(struct arena *arena, void *block, uint32_t from, uint32_t to)
 {
     uint64_t run, page;
@@ -406,6 +426,8 @@ int alloc_transfer(struct arena *arena, void *block, uint32_t from, uint32_t to)
     if (small) {
         uint32_t owner = load_relaxed(small);
 
+        if (to != OWNER_CREW && owner != 0 && (from == OWNER_NOBODY || owner == from))
+            mark_visited(arena, page, to);
         do {
             if (owner == 0 || (from != OWNER_NOBODY && owner != from))
                 return -EINVAL;
@@ -421,9 +443,8 @@ int alloc_transfer(struct arena *arena, void *block, uint32_t from, uint32_t to)
     return 0;
 }
 
-static void sweep_small(struct arena *arena, uint64_t page, uint64_t word, uint32_t dead)
+static void sweep_blocks(struct arena *arena, uint64_t page, unsigned c, uint32_t dead)
 {
-    unsigned c = (unsigned)word_value(word);
     unsigned n = class_count(c);
 
     for (unsigned i = 0; i < n; i++) {
@@ -432,8 +453,18 @@ static void sweep_small(struct arena *arena, uint64_t page, uint64_t word, uint3
         if (load_relaxed(&block_words(arena, page)[i]) == dead)
             swap_if(&block_words(arena, page)[i], &owner, 0);
     }
-    swap_if(arena_word(arena, page), &word,
-            page_is_empty(arena, page, c) ? 0 : page_word(SMALL, c, OWNER_NOBODY));
+}
+
+static void sweep_small(struct arena *arena, uint64_t page, uint64_t word, uint32_t dead)
+{
+    unsigned c = word_class(word);
+    uint64_t next;
+
+    sweep_blocks(arena, page, c, dead);
+    do { /* it may just be marked */
+        next = page_is_empty(arena, page, c) ? 0 : page_word(SMALL, word_value(word), OWNER_NOBODY);
+    } while (!swap_if(arena_word(arena, page), &word, next) && word_kind(word) == SMALL &&
+             word_owner(word) == dead);
     store_relaxed(&arena->shm->free_hint, 0);
 }
 
@@ -444,6 +475,8 @@ void alloc_sweep(struct arena *arena, uint32_t dead)
     for (uint64_t p = 0; p < bought; p++) {
         uint64_t word = load_acquire(arena_word(arena, p));
 
+        if (word_kind(word) == SMALL && word_owner(word) != dead && word_value(word) & VISITED)
+            sweep_blocks(arena, p, word_class(word), dead);
         if (word_owner(word) != dead)
             continue;
         if (word_kind(word) == SMALL) {
@@ -500,11 +533,11 @@ const char *alloc_check(const struct arena *arena, struct crew_memory_stats *sta
         if (word_kind(word) == TRANSIT)
             return "page in transit"; /* only while somebody is at it, or has died unswept */
         if (word_kind(word) == SMALL) {
-            if (value >= ALLOC_CLASSES)
+            if (word_class(word) >= ALLOC_CLASSES || value & ~(CLASS_MASK | VISITED))
                 return "class";
-            for (unsigned i = 0; i < class_count((unsigned)value); i++)
+            for (unsigned i = 0; i < class_count(word_class(word)); i++)
                 if (load_acquire(&block_words(arena, p)[i]) != 0) {
-                    stats->used += class_size[value];
+                    stats->used += class_size[word_class(word)];
                     stats->blocks++;
                 }
         }

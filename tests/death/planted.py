@@ -117,11 +117,22 @@ BUGS = [
     ('a listener says that it listens once the last ring is forgotten only', 'life/roster.c',
      '    os_listener_hear(listener);\n    store_total(listening, 1);\n',
      '    store_total(listening, 1);\n    os_listener_hear(listener);\n',
-     'wait: one sets'),
+     'wait: one rings twice'),
     ('a death rings only where somebody is known to listen', 'life/roster.c',
      '    store_total(listening, 0);\n    os_bell_ring(bell); /* also',
      '    if (atomic_exchange(listening, 0) != 0)\n        os_bell_ring(bell); /* also',
      'wait: one sets'),
+    ('a block is on its way, and nobody has said so', 'life/handover.c',
+     '    store_release(&party->moving, block); /* [1] */\n', '    (void)block;\n',
+     'handover: adopt'),
+    ('a block that nothing names any more stays the crew\'s', 'life/handover.c',
+     '        alloc_transfer(roster_arena(), roster_at(block), OWNER_CREW, process);\n    store_release',
+     '        (void)process;\n    store_release',
+     'handover: disown'),
+    ('a page is given a visitor, and not marked', 'memory/alloc.c',
+     '    while (word_kind(word) == SMALL && word_owner(word) != to',
+     '    while (to == 0 && word_kind(word) == SMALL && word_owner(word) != to',
+     'handover: disown'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']

@@ -16,7 +16,7 @@
 
 struct arena_of_wait {
     struct roster_shm roster;
-    struct event_shm first, second;
+    struct event_shm first, second, other; /* the last is of no interest, and rings all the same */
     struct death_bell bell;
 };
 
@@ -30,8 +30,10 @@ static struct arena_of_wait *here(void)
 static void make(void)
 {
     struct arena_of_wait *a = here();
+    struct os_word word;
 
     roster_use(&handle, &a->roster);
+    event_ready(&a->other, &word);
     death_bell = &a->bell;
     roster_use_bell(0);
     if (roster_sit(ROOT, 1, "root") < 0 || party_claim(ROOT) == 0)
@@ -54,9 +56,9 @@ static int set_first_0(void)
     return 0;
 }
 
-static int set_both_0(void)
+static int set_other_and_first_0(void)
 {
-    event_set(&here()->second);
+    event_set(&here()->other);
     event_set(&here()->first);
     return 0;
 }
@@ -102,7 +104,8 @@ static const char *check(const struct death_end *ends)
 static const struct death_case list[] = {
     WAIT_CASE("wait: one sets, one listens", set_first_0, listen_1),
     WAIT_CASE("wait: one sets, two listen", set_first_0, listen_1, listen_2),
-    WAIT_CASE("wait: one sets two, two listen", set_both_0, listen_1, listen_2),
+    WAIT_CASE("wait: one rings twice, one listens", set_other_and_first_0, listen_1),
+    WAIT_CASE("wait: one rings twice, two listen", set_other_and_first_0, listen_1, listen_2),
 };
 
 const struct death_cases wait_cases = { list, sizeof list / sizeof list[0] };
