@@ -40,6 +40,7 @@
 #define CREW_CONNECTION_H
 
 #include <crew/base.h>
+#include <crew/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -136,6 +137,10 @@ CREW_API CREW_CHECKED int crew_connection_poll(crew_connection *c, crew_time dea
  * CREW_NOW. It is the connection's: closed by close(). Each process asks for its own. -EMFILE,
  * -EPERM, -EBUSY. */
 CREW_API CREW_CHECKED int crew_connection_descriptor(crew_connection *c);
+
+/* For crew_wait_any() and crew_watch: ready while recv() has something to say. Over a socket the wait needs
+ * a descriptor: without one left, it answers -EINVAL.   Signals: not async-signal-safe. */
+CREW_API struct crew_wait crew_wait_connection(crew_connection *c);
 
 /* Names a process as a user of this end; 'pid' 0: the calling one.
  *

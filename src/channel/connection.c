@@ -83,6 +83,12 @@ int crew_connection_descriptor(crew_connection *c)
     return c->kind->descriptor(c);
 }
 
+struct crew_wait crew_wait_connection(crew_connection *c)
+{
+    check(c, "crew_wait_connection");
+    return c->kind->wait(c);
+}
+
 int crew_connection_bind(crew_connection *c, pid_t pid)
 {
     check(c, "crew_connection_bind");

@@ -36,6 +36,7 @@ struct connection_kind {
     int (*recv)(crew_connection *c, struct receiving *r, crew_time deadline);
     int (*poll)(crew_connection *c, crew_time deadline);
     int (*descriptor)(crew_connection *c);
+    struct crew_wait (*wait)(crew_connection *c);
     void (*close)(crew_connection *c); /* frees it */
 };
 

@@ -20,6 +20,7 @@
 
 #include <crew/memory.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -414,6 +415,11 @@ static int stream_descriptor(crew_connection *c)
     return r;
 }
 
+static struct crew_wait stream_wait(crew_connection *c)
+{
+    return crew_wait_descriptor(stream_descriptor(c), POLLIN);
+}
+
 /* A message that is half through can't be handed on: a part of it is in this process. */
 static int stream_bind(crew_connection *c, pid_t pid)
 {
@@ -477,6 +483,7 @@ static const struct connection_kind stream_kind = {
     .recv = stream_recv,
     .poll = stream_poll,
     .descriptor = stream_descriptor,
+    .wait = stream_wait,
     .close = stream_close,
 };
 

@@ -417,6 +417,28 @@ START_TEST(a_descriptor_is_readable_while_there_is_something)
 }
 END_TEST
 
+START_TEST(it_is_waited_for_beside_others)
+{
+    struct pair p = open_pair(false);
+    struct crew_wait list[2];
+    crew_event *event;
+    char buf[8];
+
+    ck_assert_ok(crew_event_open(&event));
+    list[0] = crew_wait_event(event);
+    list[1] = crew_wait_connection(p.ours);
+    ck_assert_error(crew_wait_any(list, 2, CREW_NOW), -EAGAIN);
+    ck_assert_ok(crew_connection_send(p.theirs, "x", 1, CREW_FOREVER));
+    ck_assert_ok(crew_wait_any(list, 2, CREW_FOREVER));
+    ck_assert(!list[0].ready);
+    ck_assert(list[1].ready);
+    ck_assert_ok(crew_connection_recv_into(p.ours, buf, sizeof buf, NULL, CREW_NOW));
+    ck_assert_error(crew_wait_any(list, 2, CREW_NOW), -EAGAIN);
+    crew_event_close(event);
+    close_pair(&p);
+}
+END_TEST
+
 START_TEST(nothing_is_left_behind)
 {
     struct holdings before;
@@ -687,7 +709,7 @@ UNIT_TESTS("stream", messages_have_any_size_over_a_path, messages_have_any_size_
            who_closes_is_said_to_have_closed, a_message_that_does_not_fit_stays,
            nobody_sends_more_than_the_other_takes, descriptors_come_with_their_message,
            descriptors_that_nobody_wants_are_closed, what_can_not_be_sent_along_is_told,
-           a_descriptor_is_readable_while_there_is_something, nothing_is_left_behind,
+           a_descriptor_is_readable_while_there_is_something, it_is_waited_for_beside_others, nothing_is_left_behind,
            who_leaves_without_a_word_has_died, what_makes_no_sense_ends_the_connection,
            what_does_not_go_on_as_it_began_ends_the_connection,
            descriptors_that_were_not_announced_end_the_connection,
