@@ -78,6 +78,25 @@ static bool sits(uint32_t id)
     return id != 0 && s < load_acquire(&roster->seats) && load_total(&roster->seat[s].id) == id;
 }
 
+bool process_is_dead(uint32_t id)
+{
+    return !sits(id);
+}
+
+uint32_t process_find(pid_t pid)
+{
+    uint32_t seats = load_acquire(&roster->seats);
+
+    for (uint32_t s = 0; s < seats && s < SEATS; s++) {
+        const struct seat_shm *seat = &roster->seat[s];
+        uint32_t id = load_total(&seat->id);
+
+        if (id != 0 && seat->pid == pid && load_total(&seat->id) == id)
+            return id;
+    }
+    return 0;
+}
+
 static void wake_all(void)
 {
     os_futex_wake(&roster->deaths, INT32_MAX);

@@ -78,6 +78,12 @@ void roster_use_bell(int bell);
 int roster_sit(uint32_t id, pid_t pid, const char *name);
 void roster_died(uint32_t id);
 
+/* True if the process has died, or never sat. Its memory is its own no more: it stores nothing. */
+bool process_is_dead(uint32_t id);
+
+/* The id of the living process with this number; 0: it is not in the crew, or not any more. */
+uint32_t process_find(pid_t pid);
+
 /* A party for a thread of process 'me'. Its name, or 0: all are taken, or there is no memory. */
 uint32_t party_claim(uint32_t me);
 /* The thread ends. Wakes who waits for what it may hold. */
