@@ -64,6 +64,7 @@ int roster_sit(uint32_t id, pid_t pid, const char *name)
     if (r < 0)
         return r;
     seat->pid = pid;
+    seat->was = id;
     memset(seat->name, 0, sizeof seat->name);
     for (unsigned i = 0; i + 1 < sizeof seat->name && name[i]; i++)
         seat->name[i] = name[i];
@@ -95,6 +96,20 @@ uint32_t process_find(pid_t pid)
             return id;
     }
     return 0;
+}
+
+uint32_t process_was(pid_t pid)
+{
+    uint32_t seats = load_acquire(&roster->seats), found = 0;
+
+    for (uint32_t s = 0; s < seats && s < SEATS; s++) {
+        if (roster->seat[s].pid != pid)
+            continue;
+        found = roster->seat[s].was;
+        if (sits(found))
+            break;
+    }
+    return found;
 }
 
 static void wake_all(void)
@@ -181,13 +196,18 @@ static struct party_shm *party_at(uint32_t party)
     return &roster->party[party & (PARTIES - 1)];
 }
 
+void party_wake_all(void)
+{
+    atomic_fetch_add(&roster->deaths, 1);
+    wake_all();
+}
+
 void party_leave(uint32_t party)
 {
     struct party_shm *p = party_at(party);
 
     give_up(p, load_acquire(&p->word));
-    atomic_fetch_add(&roster->deaths, 1);
-    wake_all();
+    party_wake_all();
 }
 
 bool party_is_dead(uint32_t party)

@@ -49,7 +49,8 @@ struct seat_shm {
     _Atomic uint32_t id;
     int32_t pid;   /* of who sits there, or sat there last: written before 'id' */
     char name[16];
-    uint64_t spare;
+    uint32_t was;  /* the same as 'id', and stays when that is cleared    */
+    uint32_t spare;
 };
 
 struct party_shm {
@@ -84,6 +85,9 @@ bool process_is_dead(uint32_t id);
 /* The id of the living process with this number; 0: it is not in the crew, or not any more. */
 uint32_t process_find(pid_t pid);
 
+/* The same, or that of a dead one whose seat nobody else has got. */
+uint32_t process_was(pid_t pid);
+
 /* A party for a thread of process 'me'. Its name, or 0: all are taken, or there is no memory. */
 uint32_t party_claim(uint32_t me);
 /* The thread ends. Wakes who waits for what it may hold. */
@@ -115,6 +119,9 @@ bool party_describe(uint32_t party, pid_t *pid, char name[16]);
 
 /* Deaths so far: read before looking at what may be waited for. */
 uint32_t party_deaths(void);
+
+/* Wakes all that sleep anywhere, as a death does: for news so rare that there is no word for it. */
+void party_wake_all(void);
 
 /* Sleeps while *word is 'expected' and 'deaths' is what it was. 0: look again; -ETIMEDOUT. */
 int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,

@@ -209,6 +209,15 @@ int lock_release_slowly(struct lock_shm *lock, uint32_t me)
     return 0;
 }
 
+/* The heir counts the death before it says that all is whole; until then the word tells. */
+bool lock_owner_died(const struct lock_shm *lock, uint64_t died)
+{
+    uint32_t word = load_total(&lock->word);
+
+    return (word & HURT) || ((word & OWNER) != 0 && party_is_dead(word & OWNER)) ||
+           load_relaxed(&lock->died) != died;
+}
+
 /* -- checking ------------------------------------------------------------------------------ */
 
 const char *lock_check(const struct lock_shm *lock)

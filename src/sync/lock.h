@@ -57,6 +57,10 @@ static inline int lock_release(struct lock_shm *lock, uint32_t me)
 /* Who holds it, by name; 0: nobody. */
 uint32_t lock_holder(const struct lock_shm *lock);
 
+/* For who does not hold it: whether an owner has died since 'died' of them had, and its heir has
+ * the lock or can get it; or whether it is broken. */
+bool lock_owner_died(const struct lock_shm *lock, uint64_t died);
+
 /* NULL, or the first invariant that is broken. */
 const char *lock_check(const struct lock_shm *lock);
 
