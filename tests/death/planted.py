@@ -139,6 +139,29 @@ BUGS = [
     ('the place of the dead is taken, and nobody hears of the death', 'channel/end.c',
      '        if (user != 0 && !(user & GONE))\n            atomic_fetch_or(&end->word, DIED);\n', '',
      'end: '),
+    ('who is to be notified is looked at before it is chosen, not after', 'sync/condition.c',
+     '    store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */\n'
+     '    if (party_is_dead(party)) {\n        leave(c, n);\n        return false;\n    }\n',
+     '    if (party_is_dead(party)) {\n        leave(c, n);\n        return false;\n    }\n'
+     '    store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */\n',
+     'condition: two have'),
+    ('a notification that the dead left is nobody\'s', 'sync/condition.c',
+     ' ||\n            left_by_the_dead(c, turn->ticket) != NONE)', ')',
+     'condition: two'),
+    ('who waits does not ask whether the holder of the lock has died', 'sync/condition.c',
+     'state_of(word) == CHOSEN || lock_owner_died(c->lock, turn->died) ||',
+     'state_of(word) == CHOSEN ||',
+     'condition: one takes, one puts'),
+    ('a lock that was mended has no dead', 'sync/condition.c',
+     'if (notified(c, turn) || load_relaxed(&lock->died) != turn->died) {', 'if (notified(c, turn)) {',
+     'condition: one takes, one puts and dies'),
+    ('a notification is taken by who came after it', 'sync/condition.c',
+     'state_of(word) == CHOSEN && earlier(ticket, ticket_of(word)) &&', 'state_of(word) == CHOSEN &&',
+     'condition: wait after'),
+    ('the ticket of a notification is that of the notified', 'sync/condition.c',
+     'store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */',
+     'store_total(at, make(CHOSEN, party, ticket_of(load_relaxed(at)))); /* [N] */',
+     'condition: two wait'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
