@@ -2,6 +2,7 @@
 #ifndef CREW_H
 #define CREW_H
 
+#include <crew/barrier.h>
 #include <crew/base.h>
 #include <crew/connection.h>
 #include <crew/condition.h>

@@ -51,6 +51,7 @@ CREW_API const char *crew_version(void);
     X(CREW_EKERNEL, -5008, "this kernel is too old: Linux 5.16 or newer is needed")           \
     X(CREW_EMISUSE, -5009, "not a member of this crew: plain fork() makes no member")         \
     X(CREW_EOWNERDEAD, -5010, "the last owner died holding it")                               \
+    X(CREW_EBROKEN, -5011, "the barrier is broken")                                           \
     X(CREW_EPEERDIED, -5012, "the peer died")                                                 \
     X(CREW_EAUTH, -5013, "the peer could not prove who it is")
 

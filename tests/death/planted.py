@@ -162,6 +162,26 @@ BUGS = [
      'store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */',
      'store_total(at, make(CHOSEN, party, ticket_of(load_relaxed(at)))); /* [N] */',
      'condition: two wait'),
+    ('how a round ended is read from the state of the next', 'sync/barrier.c',
+     'if (((word ^ turn->begun) & RELEASES) == 0)', 'if (word & BROKEN)',
+     'barrier: two wait, one aborts'),
+    ('who waits does not look whether the others live', 'sync/barrier.c',
+     '        if (is_dead(place)) {\n            if (!b->shrinks)', '        if (false) {\n            if (!b->shrinks)',
+     'barrier: two'),
+    ('an action whose runner has died is waited for', 'sync/barrier.c',
+     'else if (leader_is_dead(b, word))', 'else if (false)',
+     'barrier: two wait twice and act'),
+    ('who falls asleep does not say so', 'sync/barrier.c',
+     '        if (!(word & SLEEPERS) && !swap_if(&b->word, &word, word | SLEEPERS))\n            continue;\n'
+     '        if (party_sleep(me, lower_half(b), (uint32_t)(word | SLEEPERS),',
+     '        if (party_sleep(me, lower_half(b), (uint32_t)word,',
+     'barrier: two wait'),
+    ('places are freed before the barrier is broken', 'sync/barrier.c',
+     '    barrier_abort(b);\n    for', '    for',
+     'barrier: reset'),
+    ('one that was dead before it was expected is waited for', 'sync/barrier.c',
+     '        party_wake_all(); /* its death', '        ; /* its death',
+     'barrier: one waits'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
