@@ -7,6 +7,7 @@
  * repair() and wake() in pool.c. */
 #include "cases.h"
 
+#include <life/roster.h>
 #include <pool/pool.h>
 
 #include <errno.h>
@@ -33,7 +34,10 @@ struct shared {
     uint32_t ring[SLOTS];
     _Alignas(CACHE_LINE) char job[8192];
     struct notes notes;
+    struct roster_shm roster; /* nobody sits there, and nobody listens */
 };
+
+static struct arena handle = { .fd = -1 };
 
 static struct shared *shared(void)
 {
@@ -81,6 +85,7 @@ static void no_work(void)
 
     if (job_size(WORKERS) > sizeof a->job)
         __builtin_trap();
+    roster_use(&handle, &a->roster);
     memset(a->slots, 0x5a, sizeof a->slots); /* a block holds what was there before */
     memset(a->job, 0x5a, sizeof a->job);
     gate_init(&the_pool()->gate, WORKERS, 1);
