@@ -182,6 +182,25 @@ BUGS = [
     ('one that was dead before it was expected is waited for', 'sync/barrier.c',
      '        party_wake_all(); /* its death', '        ; /* its death',
      'barrier: one waits'),
+    ('who releases a permit rings before it is free', 'sync/semaphore.c',
+     '            store_release(&s->permit[i].owner, 0); /* [R] */\n            given++;\n        }\n'
+     '    if (given == 0)\n        return 0;\n    bell = atomic_fetch_add(&s->bell, CHANGE); /* [B] */\n',
+     '            bell = atomic_fetch_add(&s->bell, CHANGE); /* [B] */\n'
+     '            store_release(&s->permit[i].owner, 0); /* [R] */\n            given++;\n        }\n'
+     '    if (given == 0)\n        return 0;\n',
+     'semaphore: two use one'),
+    ('a waiter looks at the permits, and then at the bell', 'sync/semaphore.c',
+     '        uint32_t bell = load_total(&s->bell);\n'
+     '        int r = take_all(s, me, count, deadline);\n',
+     '        int r = take_all(s, me, count, deadline);\n'
+     '        uint32_t bell = load_total(&s->bell);\n',
+     'semaphore: two use one'),
+    ('permits stay with the dead', 'sync/semaphore.c',
+     '        bool dead = owner != 0 && party_is_dead(owner);\n', '        bool dead = false;\n',
+     'semaphore: acquire what'),
+    ('one is woken although it may want more than was added', 'sync/semaphore.c',
+     '        all = count > 1 || word & SLEEPS_FOR_MANY;\n', '        all = count > 1;\n',
+     'semaphore: one adds twice'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
