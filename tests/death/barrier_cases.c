@@ -129,6 +129,12 @@ static void nobody_yet(void)
     make(2, NULL);
 }
 
+static void two_come(void)
+{
+    make(2, NULL);
+    here()->notes.processes = 2;
+}
+
 static void alone_and_acting(void)
 {
     make(1, &breaks_and_acts);
@@ -306,6 +312,11 @@ static int leave_0(void)
 {
     atomic_fetch_or(&here()->notes.arrived[0], 1u); /* nobody waits for it */
     return barrier_leave(&here()->barrier, here()->notes.party[0]);
+}
+
+static int expect_0_2(void)
+{
+    return barrier_expect(&here()->barrier, here()->notes.party[2], PROCESS(0));
 }
 
 static int expect_the_dead_1(void)
@@ -538,6 +549,22 @@ static const char *check_aborted(const struct death_end *ends)
     return check_meddled(ends);
 }
 
+/* Nobody has two places. One that died before it had one is waited for, if it was not expected. */
+static const char *check_comers(const struct death_end *ends)
+{
+    struct barrier_shm *b = &here()->barrier;
+    const char *wrong = common(ends);
+
+    if (count(ends, DEATH_KILLED) == 0)
+        return check(ends);
+    if (wrong)
+        return wrong;
+    if (count(ends, DEATH_BLOCKED) > 0 &&
+        (load_acquire(&b->places[0]) != 0 && load_acquire(&b->places[1]) != 0))
+        return "hang: somebody waits for the dead";
+    return round_trip();
+}
+
 /* Process 0 waits on only if nothing was said of the dead. */
 static const char *check_expected(const struct death_end *ends)
 {
@@ -555,6 +582,10 @@ static const char *check_expected(const struct death_end *ends)
 #define BARRIER_CASE(what, before, after, ...)                                                    \
     { .name = "barrier: " what, .size = sizeof(struct arena_of_barrier), .setup = before,         \
       .recover = recover, .check = after, .operation = { __VA_ARGS__ } }
+/* Of fewer switches and deaths, but all that there are. */
+#define BARRIER_CASE_OF_TWO(what, before, after, ...)                                             \
+    { .name = "barrier: " what, .size = sizeof(struct arena_of_barrier), .setup = before,         \
+      .recover = recover, .check = after, .operation = { __VA_ARGS__ }, .events = 2 }
 
 static const struct death_case list[] = {
     BARRIER_CASE("come and go", nobody_yet, check_places, come_and_go_0),
@@ -573,14 +604,16 @@ static const struct death_case list[] = {
     BARRIER_CASE("two wait twice", two_and_breaking, check, wait_twice_0, wait_twice_1),
     BARRIER_CASE("two wait twice and act, shrinking", two_and_shrinking, check_shrinks,
                  wait_twice_0, wait_twice_1),
-    BARRIER_CASE("two wait that are expected", two_are_expected, check, wait_0, wait_1),
-    BARRIER_CASE("one waits, one that is dead is expected", one_is_there, check_expected, wait_0,
-                 expect_the_dead_1),
+    BARRIER_CASE_OF_TWO("two wait that are expected", two_are_expected, check, wait_0, wait_1),
+    BARRIER_CASE_OF_TWO("two come, one is expected meanwhile", two_come, check_comers, wait_0,
+                        wait_1, expect_0_2),
+    BARRIER_CASE_OF_TWO("one waits, one that is dead is expected", one_is_there, check_expected,
+                        wait_0, expect_the_dead_1),
     BARRIER_CASE("three wait and act", three_and_breaking, check, wait_0, wait_1, wait_2),
     BARRIER_CASE("three wait and act, shrinking", three_and_shrinking, check_shrinks, wait_0,
                  wait_1, wait_2),
-    BARRIER_CASE("one leaves, two wait, shrinking", three_and_shrinking, check_shrinks, leave_0,
-                 wait_1, wait_2),
+    BARRIER_CASE_OF_TWO("one leaves, two wait, shrinking", three_and_shrinking, check_shrinks,
+                        leave_0, wait_1, wait_2),
     BARRIER_CASE("two wait, one aborts", two_and_breaking, check_aborted, wait_0, wait_1, abort_2),
     BARRIER_CASE("two wait, one resets", two_and_breaking, check_meddled, wait_0, wait_1, reset_2),
 };
