@@ -9,22 +9,9 @@
  * that was run twice. What every call and future answers is held against the bits. At the end all
  * must be gone: descriptors, processes, zombies, threads, blocks of the arena. */
 #define _GNU_SOURCE
-#include <crew.h>
+#include "storm.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define WORKERS 4
 #define BATCH 256
@@ -32,10 +19,8 @@
 #define BLOCK 1000 /* bytes of a result that does not fit into a slot */
 #define PATIENCE 30000 /* ms that a call may take on a busy machine before it counts as a hang */
 
-static struct counters { /* shared with the killer */
-    _Atomic long kills;
-    _Atomic int stop;
-} *counters;
+struct counters *counters;
+uint64_t dice = 88172645463325252u;
 
 static struct bits {
     _Atomic uint64_t word[ELEMENTS / 64];
@@ -44,103 +29,6 @@ static struct bits {
 
 static long tasks, calls, failed, lost, hang, broken, gave_up, died, retried;
 static char first[160];
-
-/* -- the killer ------------------------------------------------------------------------------------ */
-
-static uint64_t dice = 88172645463325252u;
-
-static uint64_t roll(void)
-{
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return dice;
-}
-
-static int64_t now_ns(void)
-{
-    return crew_time_now();
-}
-
-/* The children of 'parent', but for this process. */
-static int children(pid_t parent, pid_t *list, int most)
-{
-    char path[64], text[4096];
-    FILE *f;
-    int n = 0;
-    char *p = text;
-
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
-    f = fopen(path, "re");
-    if (!f)
-        return -errno;
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
-    while (n < most) {
-        char *end;
-        long pid = strtol(p, &end, 10);
-
-        if (end == p)
-            break;
-        p = end;
-        if (pid != getpid())
-            list[n++] = (pid_t)pid;
-    }
-    return n;
-}
-
-static bool is_child_of(pid_t pid, pid_t parent)
-{
-    char path[64], text[256];
-    FILE *f;
-    const char *p;
-    char state = 'Z';
-    int ppid = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    f = fopen(path, "re");
-    if (!f)
-        return false;
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
-    p = strrchr(text, ')');
-    return p && sscanf(p + 1, " %c %d", &state, &ppid) == 2 && ppid == (int)parent && state != 'Z';
-}
-
-/* By its pidfd, opened before it is looked at: never another process that got its number. */
-static bool kill_child(pid_t pid, pid_t parent)
-{
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    bool killed;
-
-    if (fd < 0)
-        return false;
-    killed = is_child_of(pid, parent) && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
-    close(fd);
-    return killed;
-}
-
-static _Noreturn void killer(pid_t parent, long rate)
-{
-    int64_t pause = 1000000000 / (rate > 0 ? rate : 1);
-    int64_t next = now_ns();
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (!atomic_load(&counters->stop) && getppid() == parent) {
-        pid_t list[64];
-        int n = children(parent, list, 64);
-        struct timespec at;
-
-        if (n > 0 && kill_child(list[roll() % (uint64_t)n], parent))
-            atomic_fetch_add(&counters->kills, 1);
-        next += pause / 2 + (int64_t)(roll() % (uint64_t)pause);
-        if (next < now_ns())
-            next = now_ns() - pause; /* behind: no rest, but no debt either */
-        at = (struct timespec){ next / 1000000000, next % 1000000000 };
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
-    }
-    _exit(0);
-}
 
 /* -- the load ---------------------------------------------------------------------------------------- */
 
@@ -344,7 +232,7 @@ static void one_pool(int64_t until, unsigned retries, uint64_t *in, uint64_t *ou
 {
     struct crew_pool_options options = { .workers = WORKERS, .retries = retries, .backlog = BATCH };
     struct crew_pool_stats stats;
-    int64_t end = now_ns() + 300000000;
+    int64_t end = crew_time_now() + 300000000;
     crew_pool *pool;
     int r = crew_pool_open(&pool, &options);
 
@@ -352,7 +240,7 @@ static void one_pool(int64_t until, unsigned retries, uint64_t *in, uint64_t *ou
         complain(&broken, "open: %d", r);
         return;
     }
-    for (unsigned n = 0; now_ns() < until && now_ns() < end; n++) {
+    for (unsigned n = 0; crew_time_now() < until && crew_time_now() < end; n++) {
         submit(pool, retries > 0);
         share_out(pool, in, out, retries > 0 ? 1 : n % 2 ? 2 : 0);
     }
@@ -364,35 +252,6 @@ static void one_pool(int64_t until, unsigned retries, uint64_t *in, uint64_t *ou
         gave_up++;
     else if (r < 0)
         complain(&hang, "close: %d", r);
-}
-
-/* -- what is left -------------------------------------------------------------------------------------- */
-
-static int count_entries(const char *folder)
-{
-    DIR *d = opendir(folder);
-    int n = 0;
-
-    if (!d)
-        return -1;
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
-static size_t used(void)
-{
-    struct crew_memory_stats stats;
-
-    return crew_memory_stats(&stats) < 0 ? 0 : stats.used;
-}
-
-static long setting(const char *name, long otherwise)
-{
-    const char *value = getenv(name);
-
-    return value && *value ? strtol(value, NULL, 10) : otherwise;
 }
 
 int main(void)
@@ -413,8 +272,7 @@ int main(void)
         printf("1..0 # SKIP no /proc/PID/task/TID/children: %s\n", strerror(-left));
         return 0;
     }
-    counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (counters == MAP_FAILED)
+    if (!storm_counters())
         return 1;
     descriptors = count_entries("/proc/self/fd");
     if (crew_init(NULL) < 0 || crew_memory_alloc(&p, sizeof *bits) < 0)
@@ -427,18 +285,14 @@ int main(void)
         return 1;
     out = p;
     before = used();
-    pid = fork();
-    if (pid == 0)
-        killer(getppid(), setting("CREW_SOAK_RATE", 2000));
+    pid = storm_begin(setting("CREW_SOAK_RATE", 2000));
     if (pid < 0)
         return 1;
-    begun = now_ns();
-    for (unsigned n = 0; now_ns() < begun + seconds * 1000000000 && hang == 0; n++)
+    begun = crew_time_now();
+    for (unsigned n = 0; crew_time_now() < begun + seconds * 1000000000 && hang == 0; n++)
         one_pool(begun + seconds * 1000000000, n % 3 == 2 ? 14 : 0, in, out);
-    took = (double)(now_ns() - begun) * 1e-9;
-    atomic_store(&counters->stop, 1);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    took = (double)(crew_time_now() - begun) * 1e-9;
+    storm_end(pid);
 
     bad = lost || hang || broken || gave_up || atomic_load(&bits->twice) || counters->kills == 0;
     printf("%sok 1 - storm: %ld kills in %.1f s (%.0f/s), %ld workers seen dead, %ld tasks in %ld calls "
