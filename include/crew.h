@@ -16,6 +16,7 @@
 #include <crew/pool.h>
 #include <crew/process.h>
 #include <crew/semaphore.h>
+#include <crew/queue.h>
 #include <crew/task.h>
 #include <crew/value.h>
 #include <crew/wait.h>

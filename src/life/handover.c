@@ -3,6 +3,27 @@
 
 #include <memory/alloc.h>
 
+#include <errno.h>
+
+static int (*allocate)(uint32_t me, size_t size, void **block);
+static void (*release)(uint32_t me, void *block);
+
+void handover_use(int (*alloc)(uint32_t me, size_t size, void **block), void (*free)(uint32_t me, void *block))
+{
+    allocate = alloc;
+    release = free;
+}
+
+int handover_alloc(uint32_t me, size_t size, void **block)
+{
+    return allocate ? allocate(me, size, block) : -ENOMEM;
+}
+
+void handover_free(uint32_t me, void *block)
+{
+    release(me, block);
+}
+
 static void begin(struct party_shm *party, uint64_t block, const _Atomic uint64_t *word)
 {
     store_relaxed(&party->place, roster_offset((const void *)word));

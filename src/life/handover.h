@@ -33,6 +33,12 @@ void party_adopt(uint32_t me, void *block, _Atomic uint64_t *word);
 /* The block that *word names becomes the calling process's, and *word 0. NULL: it named none. */
 void *party_disown(uint32_t me, _Atomic uint64_t *word);
 
+/* Memory for what is handed over: the process's own blocks, as life_alloc() and life_free() make them, or what a
+ * test puts in their place. */
+int handover_alloc(uint32_t me, size_t size, void **block);
+void handover_free(uint32_t me, void *block);
+void handover_use(int (*alloc)(uint32_t me, size_t size, void **block), void (*free)(uint32_t me, void *block));
+
 /* The block that a word names, wherever it is read; NULL: none. */
 void *handover_block(uint64_t word);
 

@@ -1,4 +1,5 @@
 /* life.c - the root, its members, and the supervisor. */
+#include "handover.h"
 #include "life.h"
 #include "roster.h"
 
@@ -73,6 +74,18 @@ static void forget(void)
     party_forget();
 }
 
+static int alloc_for(uint32_t party, size_t size, void **block)
+{
+    (void)party; /* the calling thread's */
+    return life_alloc(size, block);
+}
+
+static void free_for(uint32_t party, void *block)
+{
+    (void)party;
+    life_free(block);
+}
+
 static int root_init(size_t size)
 {
     static bool hooked;
@@ -96,6 +109,7 @@ static int root_init(size_t size)
     }
     roster_use(&life.arena, arena_aside(&life.arena));
     roster_use_bell(life.crew_bell);
+    handover_use(alloc_for, free_for);
     life.generation[ROOT_SEAT]++;
     r = roster_sit(life.generation[ROOT_SEAT] << SEAT_BITS | ROOT_SEAT, os_pid(), program_invocation_short_name);
     if (r < 0) {

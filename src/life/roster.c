@@ -261,11 +261,13 @@ int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count
     return r;
 }
 
-void party_wake(_Atomic uint32_t *word, int count)
+bool party_wake(_Atomic uint32_t *word, int count)
 {
-    os_futex_wake(word, count);
+    bool woken = os_futex_wake(word, count);
+
     if (__builtin_expect(load_total(listening) != 0, 0) && atomic_exchange(listening, 0) != 0)
         os_bell_ring(bell);
+    return woken;
 }
 
 int roster_listen(void)

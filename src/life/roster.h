@@ -132,8 +132,8 @@ int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum 
 int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count, enum waits_for kind,
                      uint32_t deaths, crew_time deadline);
 
-/* Wakes at most 'count' that sleep on 'word', and all that listen. */
-void party_wake(_Atomic uint32_t *word, int count);
+/* Wakes at most 'count' that sleep on 'word', and all that listen. True: one was asleep on it. */
+bool party_wake(_Atomic uint32_t *word, int count);
 
 /* A descriptor that is readable after party_wake() of whatever word, and after a death. For who has called
  * roster_hear() and found nothing ready since. */

@@ -103,9 +103,9 @@ void os_yield(void)
     sched_yield();
 }
 
-void os_futex_wake(_Atomic uint32_t *word, int count)
+bool os_futex_wake(_Atomic uint32_t *word, int count)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+    return syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0) > 0;
 }
 
 bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)

@@ -30,8 +30,8 @@ struct os_word {
 /* Waits while all of 'count' words, OS_WORDS at most, are what is expected. Returns as os_futex_wait(). */
 int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time deadline);
 
-/* Wakes at most 'count' that wait on 'word'. */
-void os_futex_wake(_Atomic uint32_t *word, int count);
+/* Wakes at most 'count' that wait on 'word'; true: there was one. */
+bool os_futex_wake(_Atomic uint32_t *word, int count);
 
 /* Wakes one that waits on 'word' and answers to one of these names; false: there was none. */
 bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names);

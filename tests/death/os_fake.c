@@ -53,9 +53,9 @@ int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time de
     return death_wait(list, count, deadline, UINT32_MAX) ? 0 : -ETIMEDOUT;
 }
 
-void os_futex_wake(_Atomic uint32_t *word, int count)
+bool os_futex_wake(_Atomic uint32_t *word, int count)
 {
-    death_wake((const volatile uint32_t *)word, count, UINT32_MAX);
+    return death_wake((const volatile uint32_t *)word, count, UINT32_MAX);
 }
 
 bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
