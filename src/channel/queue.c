@@ -200,7 +200,7 @@ static bool may_sleep(_Atomic uint32_t *word, uint32_t *seen)
     return *seen & WAITERS || (swap_if(word, seen, *seen | WAITERS), false);
 }
 
-static _Atomic uint32_t patience = SPIN_MOST; /* this process's */
+_Atomic uint32_t queue_patience = SPIN_MOST;
 
 static bool has_room(const void *ring)
 {
@@ -220,16 +220,17 @@ static bool has_message(const void *context)
 /* Looks a little longer; a process that is out of luck looks less the next time. */
 static bool spin(bool (*there)(const void *), const void *context)
 {
-    uint32_t steps = load_relaxed(&patience);
+    uint32_t steps = load_relaxed(&queue_patience);
 
     for (uint32_t i = 0; i < steps; i++) {
         os_relax();
         if (there(context)) {
-            store_relaxed(&patience, steps * 2 < SPIN_MOST ? steps * 2 : SPIN_MOST);
+            store_relaxed(&queue_patience, steps * 2 < SPIN_MOST ? steps * 2 : SPIN_MOST);
             return true;
         }
     }
-    store_relaxed(&patience, steps / 2 > SPIN_LEAST ? steps / 2 : SPIN_LEAST);
+    if (steps > SPIN_LEAST)
+        store_relaxed(&queue_patience, steps / 2);
     return false;
 }
 

@@ -32,6 +32,9 @@ struct queue_shm {
     struct lock_shm repair;  /* who repairs */
 };
 
+/* How often this process looks before it falls asleep; it learns from its luck. 0: never: on one CPU. */
+extern _Atomic uint32_t queue_patience;
+
 /* Bytes of memory beside struct queue_shm; -EINVAL. */
 int queue_measure(const struct crew_queue_options *options, size_t *size);
 

@@ -23,6 +23,8 @@ static int make(void *at, const struct crew_queue_options *options)
     size_t size;
     int r = queue_measure(options, &size);
 
+    if (crew_cpu_count() == 1)
+        store_relaxed(&queue_patience, 0);
     if (r == 0)
         r = storage_party(&me);
     if (r == 0)

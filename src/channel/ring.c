@@ -15,8 +15,8 @@
  * Every arrow is one compare-and-swap, or one store by who is named there. The slots are used in turn, lap after
  * lap; a position is lap and slot. A slot is claimed in the order of positions, so messages are taken in
  * the order in which they were claimed, but that nobody waits for a writer that is slow: who looks
- * for the oldest passes over FILLING and TAKEN slots, and what it finds behind them was put at the same
- * time, or before.
+ * for the oldest passes over FILLING and TAKEN slots. When it has found a message behind such slots it looks at
+ * them once more: what is still being filled now was not there when the one it found was.
  *
  *   tail, head   where to look first: for a FREE slot; for a message. Hints: whoever finds them behind goes on
  *                from there. All before 'head' has been FREE(n + 1) at some time.
@@ -304,10 +304,10 @@ void ring_publish_block(struct ring_shm *ring, uint32_t me, const struct ring_pl
 
 /* -- out ----------------------------------------------------------------------------------- */
 
-/* The oldest message; '*found' is its word, '*first': all before it are through. 0, -EAGAIN, -EBUSY. */
-static int oldest(struct ring_shm *ring, struct ring_place *place, uint64_t *found, bool *first)
+/* The first message from 'position' on; '*found' is its word, '*first': all before it are through. 0, -EAGAIN,
+ * -EBUSY. */
+static int look(struct ring_shm *ring, uint64_t position, struct ring_place *place, uint64_t *found, bool *first)
 {
-    uint64_t position = hint(ring, &ring->head);
     bool gone = true;
     int none = -EAGAIN;
 
@@ -332,6 +332,23 @@ static int oldest(struct ring_shm *ring, struct ring_place *place, uint64_t *fou
             store_relaxed(&ring->head, position);
     }
     return none;
+}
+
+/* The oldest message, as above. What was passed over on the way may have been published since, and before what
+ * was found was even begun: so it is looked for once more, until that finds nothing older. */
+static int oldest(struct ring_shm *ring, struct ring_place *place, uint64_t *found, bool *first)
+{
+    uint64_t position = hint(ring, &ring->head);
+    int r = look(ring, position, place, found, first);
+
+    while (r == 0 && !*first) {
+        uint64_t before = place->position;
+
+        r = look(ring, position, place, found, first);
+        if (r == 0 && place->position == before)
+            break;
+    }
+    return r;
 }
 
 static bool hold(struct ring_shm *ring, uint32_t me, const struct ring_place *place, uint64_t word)

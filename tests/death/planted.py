@@ -201,6 +201,28 @@ BUGS = [
     ('one is woken although it may want more than was added', 'sync/semaphore.c',
      '        all = count > 1 || word & SLEEPS_FOR_MANY;\n', '        all = count > 1;\n',
      'semaphore: one adds twice'),
+    ('who looks for the oldest message believes what it saw on the way', 'channel/ring.c',
+     '    while (r == 0 && !*first) {\n', '    while (r == 0 && !*first && position == UINT64_MAX) {\n',
+     'queue: one puts two'),
+    ('a reader believes bytes that were overwritten meanwhile', 'channel/ring.c',
+     '    if (!swap_if(&slot->word, &word, next)) { /* [T]',
+     '    store_total(&slot->word, next);\n    if (word == 0) { /* [T]',
+     'queue: one puts, two get'),
+    ('a message that a dead reader held stays with it', 'channel/ring.c',
+     '        store_total(&slot->word, word_make(BLOCK, lap, 0));\n    } else {\n',
+     '        (void)lap;\n    } else {\n',
+     'queue: get a long message'),
+    ('the bit of the waiters is cleared over one who has just fallen asleep', 'channel/queue.c',
+     '    if (!party_wake(word, count) && swap_if(word, &next, next & ~WAITERS))\n'
+     '        party_wake(word, INT32_MAX);\n',
+     '    if (!party_wake(word, count))\n        swap_if(word, &next, next & ~WAITERS);\n',
+     'queue: one puts two'),
+    ('a lease of the dead is put back, and its slot too', 'channel/queue.c',
+     '            ring_drop(&queue->ring[level], who, &place);\n', '',
+     'queue: get and do'),
+    ('who puts looks whether it is shut, and then claims', 'channel/queue.c',
+     '    if (load_total(&queue->shut)) {\n', '    if (load_total(&queue->shut) > 1) {\n',
+     'queue: one shuts and empties'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']

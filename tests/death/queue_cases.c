@@ -21,12 +21,14 @@
 #define SHORT 16
 #define LONG 40
 #define SLOTS 2
+#define ROOMY 20000 /* bytes of each block: three to a page, so that a sweep has little to look at */
 
 struct notes {
     uint32_t party[DEATH_PROCESSES], root;
     _Atomic uint32_t put[VALUES]; /* put() returned 0           */
     _Atomic uint32_t got[VALUES]; /* by somebody who told of it */
     _Atomic uint32_t doing[VALUES]; /* task_done() was called, or will be at once */
+    _Atomic uint32_t over; /* somebody was told that nothing is left */
     uint32_t repairs, repairer;
     _Atomic uint32_t torn;
     uint32_t size;                /* of the messages            */
@@ -62,7 +64,7 @@ static int get_memory(uint32_t party, size_t size, void **block)
     struct alloc_cache cache;
 
     alloc_cache_init(&cache, process_of(party));
-    return alloc_block(&arena, &cache, size ? size : 1, block);
+    return alloc_block(&arena, &cache, size < ROOMY ? ROOMY : size, block);
 }
 
 static void free_memory(uint32_t party, void *block)
@@ -122,6 +124,7 @@ static void make(size_t size, bool lease, unsigned laps, unsigned full)
     arena_init(&arena, death_arena, SPACE);
     roster_use(&arena, &m->roster);
     handover_use(get_memory, free_memory);
+    store_relaxed(&queue_patience, 0);
     if (roster_sit(ROOT, 1, "root") < 0)
         death_misuse("the roster");
     m->notes.root = party_claim(ROOT);
@@ -195,6 +198,8 @@ static int get(unsigned p, crew_time deadline)
     unsigned value = 0;
     int r = get_value(me, &value, &lease, deadline);
 
+    if (r == CREW_ECLOSED)
+        store_total(&here()->notes.over, 1);
     if (r < 0)
         return r == -EAGAIN || r == CREW_ECLOSED ? 0 : r;
     if (value == 0)
@@ -207,6 +212,32 @@ static int get(unsigned p, crew_time deadline)
     }
     atomic_fetch_add(&here()->notes.got[value], 1);
     return 0;
+}
+
+/* Two messages, one after the other; and who gets both in that order, or else it is torn. */
+static int put_two_0(void)
+{
+    int r = put(0, CREW_FOREVER);
+
+    return r < 0 ? r : put_value(here()->notes.party[0], 3, CREW_FOREVER);
+}
+
+static int get_two_1(void)
+{
+    struct crew_lease lease;
+    uint32_t me = here()->notes.party[1];
+    unsigned value = 0, next = 0;
+    int r = get_value(me, &value, &lease, CREW_FOREVER);
+
+    if (r == 0)
+        atomic_fetch_add(&here()->notes.got[value], 1);
+    if (r == 0)
+        r = get_value(me, &next, &lease, CREW_FOREVER);
+    if (r == 0)
+        atomic_fetch_add(&here()->notes.got[next], 1);
+    if (r == 0 && (value != 1 || next != 3))
+        atomic_fetch_add(&here()->notes.torn, 1);
+    return r;
 }
 
 static int put_0(void) { return put(0, CREW_FOREVER); }
@@ -270,6 +301,17 @@ static int put_and_shut_0(void)
     int r = put(0, CREW_NOW);
 
     queue_shut(&here()->queue);
+    return r;
+}
+
+static int shut_and_empty_0(void)
+{
+    int r;
+
+    queue_shut(&here()->queue);
+    do {
+        r = get(0, CREW_FOREVER);
+    } while (r == 0 && !load_acquire(&here()->notes.over));
     return r;
 }
 
@@ -351,6 +393,8 @@ static const char *check(const struct death_end *ends)
         if (n->leases && queue_task_done(queue, n->root, lease.ticket) < 0)
             return "a lease can't be done";
     }
+    if (left > 0 && load_acquire(&n->over))
+        return "lost: it came after who waited was told that nothing would";
     if (r != (shut ? CREW_ECLOSED : -EAGAIN))
         return "an empty queue says something else";
     if (blocked && left > 0 && left < SLOTS)
@@ -434,11 +478,14 @@ static const struct death_case list[] = {
     QUEUE_CASE("one puts, one gets", empty_short, recover, check, put_0, get_1),
     QUEUE_CASE("one puts a long message, one gets", empty_long, recover, check, put_0, get_1),
     QUEUE_CASE("one puts into a full queue, one gets", full_short, recover, check, put_0, get_1),
+    QUEUE_CASE("one puts two, one gets two", empty_short, recover, check, put_two_0, get_two_1),
     QUEUE_CASE("two put, one gets", empty_short, recover, check, put_0, put_1, get_2),
     QUEUE_CASE("one puts, two get", empty_short, recover, check, put_0, get_1, get_2),
     QUEUE_CASE("two get long messages", full_long, recover, check, get_0, get_1),
     QUEUE_CASE("one shuts, one puts, one gets", empty_short, recover, check, put_and_shut_0,
                put_before_shut_1, get_2),
+    QUEUE_CASE("one shuts and empties it, one puts", empty_short, recover, check, shut_and_empty_0,
+               put_before_shut_1),
     QUEUE_CASE("two get and do", lent_short, recover, check, get_0, get_1),
     QUEUE_CASE("one puts, two get and do", came_back_short, recover, check, put_0, get_1),
 };
