@@ -1,8 +1,8 @@
-/* crew/wait.h - to wait for the first of many: futures, processes, events and plain descriptors, as
+/* crew/wait.h - to wait for the first of many: futures, processes, events, queues and plain descriptors, as
  * Python's multiprocessing.connection.wait; and a descriptor for the event loop of another library.
  *
  * Each thing to wait for is one entry of an array, made by a function of its noun: crew_wait_future(),
- * crew_wait_process(), crew_wait_event(), and for a socket, a pipe or the like
+ * crew_wait_process(), crew_wait_event(), crew_wait_queue(), and for a socket, a pipe or the like
  * crew_wait_descriptor().
  *
  * Use
