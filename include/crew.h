@@ -15,6 +15,7 @@
 #include <crew/once.h>
 #include <crew/pool.h>
 #include <crew/process.h>
+#include <crew/rwlock.h>
 #include <crew/semaphore.h>
 #include <crew/queue.h>
 #include <crew/task.h>

@@ -223,6 +223,27 @@ BUGS = [
     ('who puts looks whether it is shut, and then claims', 'channel/queue.c',
      '    if (load_total(&queue->shut)) {\n', '    if (load_total(&queue->shut) > 1) {\n',
      'queue: one shuts and empties'),
+    ('a reader looks for a writer, and then says that it is there', 'sync/rwlock.c',
+     '    use_line(rw, me);\n    while (__builtin_expect(!swap_if(own, &word, me), 0)) { /* [A] */\n'
+     '        if ((word & OWNER) == me)\n            return -EDEADLK;\n'
+     '        leave(own); /* of the dead that had our number */\n        word = 0;\n    }\n'
+     '    if (__builtin_expect(load_total(&rw->writer.word) != 0, 0)) /* [L] */\n',
+     '    use_line(rw, me);\n    uint32_t writer = load_total(&rw->writer.word);\n'
+     '    while (__builtin_expect(!swap_if(own, &word, me), 0)) { /* [A] */\n'
+     '        if ((word & OWNER) == me)\n            return -EDEADLK;\n'
+     '        leave(own); /* of the dead that had our number */\n        word = 0;\n    }\n'
+     '    if (writer != 0)\n',
+     'rwlock: one reads, one tries'),
+    ('who lets go does not look again for readers that came meanwhile', 'sync/rwlock.c',
+     '    tell_all(rw, poke);\n', '',
+     'rwlock: one writes, one reads'),
+    ('a writer waits for dead readers', 'sync/rwlock.c',
+     '        if (party_is_dead(word & OWNER)) {\n            swap_if(at, &word, 0);\n            continue;\n'
+     '        }\n', '',
+     'rwlock: write after a dead reader'),
+    ('what a dead writer left is taken for whole', 'sync/rwlock.c',
+     '    if (load_acquire(&rw->inside) != 0) {\n', '    if (load_acquire(&rw->inside) == me) {\n',
+     'rwlock: read what a dead writer left'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
