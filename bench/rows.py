@@ -10,7 +10,9 @@ import os
 import subprocess
 import tempfile
 
+from bars import at_least, at_most
 from measure import Driver, alternate, ask_once, median, megabytes
+from rows_queue import QUEUE_ROWS
 
 CREW, CALLER = "2 processes", "caller + 1 process"
 
@@ -460,30 +462,6 @@ def row_filter_exercise(bench, table):
                if found and len(found) < len(crossings) else ""))
 
 
-# -- bars -----------------------------------------------------------------------------------------
-
-
-class Bar:
-    """How crew must compare: at least so many times as fast, or at most so many times the cost."""
-
-    def __init__(self, limit, faster):
-        self.limit, self.faster = limit, faster
-
-    def __str__(self):
-        return f"{'at least' if self.faster else 'at most'} {self.limit:g}"
-
-    def met(self, ratio):
-        return ratio >= self.limit if self.faster else round(ratio, 3) <= self.limit
-
-
-def at_least(limit):
-    return Bar(limit, True)
-
-
-def at_most(limit):
-    return Bar(limit, False)
-
-
 ROWS = {
     "print": (row_print, "the list of primes to /dev/null: times as fast"),
     "file": (row_file, "the list of primes to a file: times as fast"),
@@ -501,5 +479,6 @@ ROWS = {
     "filter-text": (row_filter_text, "crew filter on numbers as text: times as fast"),
     "filter-exercise": (row_filter_exercise, "the moving average of 10,000 samples, W = 1001, in memory"),
     "lock": (row_lock, "crew_lock against what glibc has: times its time"),
+    **QUEUE_ROWS,
     "pool": (row_pool, "a pool of 2 processes opened, one task, closed: times as fast"),
 }
