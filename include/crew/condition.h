@@ -87,7 +87,7 @@ CREW_API void crew_condition_close(crew_condition *condition);
  * -EINVAL           the lock was got with CREW_EOWNERDEAD, and can't be given back without
  *                   consistent()
  * -EAGAIN           more threads of the crew wait than there may be (2048)
- * -ENOMEM           no room for so many: a condition holds 28, then takes 16 KiB once
+ * -ENOMEM           no room for so many: a condition holds 27, then takes 16 KiB once
  * -ENOTRECOVERABLE  the lock is beyond repair, and nobody's
  * -EPERM            the caller does not hold the lock
  * CREW_EMISUSE      the calling process is no member of the crew

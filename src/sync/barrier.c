@@ -112,7 +112,7 @@ static _Atomic uint32_t *lower_half(struct barrier_shm *b)
     return (_Atomic uint32_t *)(void *)&b->word;
 }
 
-void barrier_init(struct barrier_shm *b, uint32_t parties, void *places, uint32_t spin,
+void barrier_init(struct barrier_shm *b, uint32_t parties, void *places, uint32_t looks,
                   const struct crew_barrier_options *options)
 {
     memset(b, 0, sizeof *b);
@@ -126,7 +126,7 @@ void barrier_init(struct barrier_shm *b, uint32_t parties, void *places, uint32_
     b->action = options ? options->action : NULL;
     b->context = options ? options->context : NULL;
     b->shrinks = options && options->shrinks;
-    b->spin = spin;
+    patience_init(&b->patience, looks);
     lock_init(&b->changing, NULL, "barrier");
     b->magic = BARRIER_MAGIC;
     store_release(&b->word, 0);
@@ -367,14 +367,17 @@ static bool others_are_there(const struct barrier_shm *b, uint64_t word, uint32_
 }
 
 /* Awake for a moment: where each party has a CPU the others are about to come. */
-static bool spin(const struct barrier_shm *b, uint64_t begun)
+static bool spin(struct barrier_shm *b, uint64_t begun)
 {
-    for (uint32_t i = 0; i < b->spin; i++) {
-        if (is_over(load_relaxed(&b->word), begun))
-            return true;
+    uint32_t looks = patience_looks(&b->patience, begun & ROUND);
+    bool over = false;
+
+    for (uint32_t i = 0; i < looks && !over; i++) {
         os_relax();
+        over = is_over(load_relaxed(&b->word), begun);
     }
-    return false;
+    patience_paid(&b->patience, looks, over);
+    return over;
 }
 
 static void wait_for_end(struct barrier_shm *b, uint32_t me, const struct barrier_turn *turn,

@@ -3,6 +3,7 @@
 #define CREW_SYNC_BARRIER_H
 
 #include "lock.h"
+#include "patience.h"
 
 #include <crew/barrier.h>
 
@@ -20,7 +21,7 @@ struct barrier_shm {
     int (*action)(void *context);
     void *context;
     uint32_t shrinks;
-    uint32_t spin;                /* looks at the word before falling asleep             */
+    struct patience_shm patience;
     struct lock_shm changing;     /* held by who takes a place, keeps one or resets      */
     _Alignas(CACHE_LINE) _Atomic uint64_t inside[BARRIER_INSIDE];
     uint32_t who_inside[BARRIER_INSIDE];
@@ -34,8 +35,9 @@ struct barrier_turn {
     uint32_t place;
 };
 
-/* 'places' has room for all parties; NULL: the barrier itself has. */
-void barrier_init(struct barrier_shm *barrier, uint32_t parties, void *places, uint32_t spin,
+/* 'places' has room for all parties; NULL: the barrier itself has. 'looks' at most before a party
+ * falls asleep. */
+void barrier_init(struct barrier_shm *barrier, uint32_t parties, void *places, uint32_t looks,
                   const struct crew_barrier_options *options);
 
 /* As the public calls, for the party 'me' of the process 'process'. */

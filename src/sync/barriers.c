@@ -2,8 +2,6 @@
 #include "barrier.h"
 #include "storage.h"
 
-#define SPIN 500 /* looks at the word: about as long as it takes to be woken */
-
 _Static_assert(sizeof(struct barrier_shm) <= sizeof(crew_barrier), "a barrier fits its storage");
 
 static struct barrier_shm *inside(const crew_barrier *barrier, const char *call)
@@ -32,7 +30,8 @@ static int make(struct barrier_shm *shm, uint32_t parties,
     int r = parties > BARRIER_INSIDE ? storage_alloc(parties * BARRIER_PLACE, &places) : 0;
 
     if (r == 0)
-        barrier_init(shm, parties, places, crew_cpu_count() >= parties ? SPIN : 0, options);
+        barrier_init(shm, parties, places, crew_cpu_count() >= parties ? PATIENCE_MOST : 0,
+                     options);
     return r;
 }
 

@@ -2,7 +2,7 @@
  *
  * Whoever changes a condition holds the lock that it was made for. So one at a time stores here,
  * each change is one store of one word, and when the holder of the lock dies the next one finds
- * whole words. Who waits only reads, and sleeps on its own place.
+ * whole words. Who waits only reads, and sleeps on its own place; but [Z].
  *
  *     place     ticket:32 state:2 party:30. Who sleeps, sleeps on the lower half.
  *
@@ -11,6 +11,8 @@
  *        ^                          |                            |
  *        +---- p has the lock [L] --+----------------------------+
  *        +---- p is dead: who looks for places, or [P] ----------+
+ *
+ *       SLEEPING(p, t) is the same as WAITING, and to be woken: p makes it so before it sleeps [Z]
  *
  *     tickets   handed out so far. t says who came first; 'now' is the next one when the choice was
  *               made, so who waited then is known by an earlier one
@@ -35,7 +37,7 @@
  *
  * The thread dies ...               others see            what helps
  *   after [E], holding the lock     WAITING(dead), HURT   its place is free for who needs one
- *   asleep                          WAITING(dead)         the same; [N] passes over it
+ *   awake or asleep                 WAITING(dead)         the same; [N] passes over it
  *   chosen, before [L]              CHOSEN(dead)          all look again; one takes it [P]
  *   after [L] or [P]                HELD(dead)            all that wait acquire the lock, return
  *   notifying, before [N]           HELD(dead)            the same
@@ -52,7 +54,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum state { FREE, WAITING, CHOSEN };
+enum state { FREE, WAITING, CHOSEN, SLEEPING };
 
 #define NONE UINT32_MAX
 
@@ -67,6 +69,11 @@ static uint64_t make(enum state state, uint32_t party, uint32_t ticket)
 static enum state state_of(uint64_t word)
 {
     return (enum state)(word >> 30 & 3);
+}
+
+static bool waits(uint64_t word)
+{
+    return state_of(word) == WAITING || state_of(word) == SLEEPING;
 }
 
 static uint32_t party_of(uint64_t word)
@@ -112,10 +119,11 @@ static _Atomic uint32_t *lower_half(_Atomic uint64_t *word)
     return (_Atomic uint32_t *)(void *)word;
 }
 
-void condition_init(struct condition_shm *c, struct lock_shm *lock)
+void condition_init(struct condition_shm *c, struct lock_shm *lock, uint32_t looks)
 {
     memset(c, 0, sizeof *c);
     c->lock = lock;
+    patience_init(&c->patience, looks);
     c->magic = CONDITION_MAGIC;
     store_release(&c->used, 0);
 }
@@ -145,7 +153,7 @@ static bool is_owed(const struct condition_shm *c, uint64_t chosen)
     for (uint32_t n = 0; n < end; n++) {
         uint64_t word = load_relaxed(place(c, n));
 
-        if (state_of(word) == WAITING && earlier(ticket_of(word), ticket_of(chosen)) &&
+        if (waits(word) && earlier(ticket_of(word), ticket_of(chosen)) &&
             !party_is_dead(party_of(word)))
             return true;
     }
@@ -176,7 +184,7 @@ static uint32_t place_of_the_dead(const struct condition_shm *c)
     for (uint32_t n = 0; n < end; n++) {
         uint64_t word = load_relaxed(place(c, n));
 
-        if (state_of(word) == WAITING && party_is_dead(party_of(word)))
+        if (waits(word) && party_is_dead(party_of(word)))
             return n;
     }
     return NONE;
@@ -220,12 +228,28 @@ static uint32_t left_by_the_dead(const struct condition_shm *c, uint32_t ticket)
     return NONE;
 }
 
+/* Awake for a moment, if hardly anybody else waits: who notifies need not wake it then. One place
+ * more may be that of who was notified by this one, and has not got the lock yet. */
+static void spin(struct condition_shm *c, const struct condition_turn *turn)
+{
+    uint32_t looks = used(c) > 2 ? 0 : patience_looks(&c->patience, turn->ticket);
+    bool chosen = false;
+
+    for (uint32_t i = 0; i < looks && !chosen; i++) {
+        os_relax();
+        chosen = state_of(load_relaxed(place(c, turn->place))) == CHOSEN;
+    }
+    if (looks > 0)
+        patience_paid(&c->patience, looks, chosen);
+}
+
 /* Without the lock, until there may be something to be had with it. 0, or -ETIMEDOUT. */
 static int asleep(struct condition_shm *c, uint32_t me, const struct condition_turn *turn,
                   crew_time deadline)
 {
     _Atomic uint64_t *at = place(c, turn->place);
 
+    spin(c, turn);
     for (;;) {
         uint32_t deaths = party_deaths();
         uint64_t word = load_total(at);
@@ -234,7 +258,11 @@ static int asleep(struct condition_shm *c, uint32_t me, const struct condition_t
         if (state_of(word) == CHOSEN || lock_owner_died(c->lock, turn->died) ||
             left_by_the_dead(c, turn->ticket) != NONE)
             return 0;
-        r = party_sleep(me, lower_half(at), (uint32_t)word, WAITS_FOR_OTHER, deaths, deadline);
+        if (state_of(word) == WAITING &&
+            !swap_if(at, &word, make(SLEEPING, me, turn->ticket))) /* [Z] */
+            continue;
+        r = party_sleep(me, lower_half(at), (uint32_t)make(SLEEPING, me, 0), WAITS_FOR_OTHER,
+                        deaths, deadline);
         if (r < 0)
             return r;
     }
@@ -317,13 +345,15 @@ static bool choose(struct condition_shm *c, uint32_t n)
 {
     _Atomic uint64_t *at = place(c, n);
     uint32_t party = party_of(load_relaxed(at));
+    uint64_t chosen = make(CHOSEN, party, load_relaxed(&c->tickets)), was;
 
-    store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */
+    was = atomic_exchange(at, chosen); /* [N] */
     if (party_is_dead(party)) {
         leave(c, n);
         return false;
     }
-    os_futex_wake(lower_half(at), 1);
+    if (state_of(was) == SLEEPING)
+        os_futex_wake(lower_half(at), 1);
     return true;
 }
 
@@ -334,7 +364,7 @@ static uint32_t who_came_first(const struct condition_shm *c)
     for (uint32_t n = 0; n < end; n++) {
         uint64_t word = load_relaxed(place(c, n));
 
-        if (state_of(word) != WAITING || (first != NONE && !earlier(ticket_of(word), ticket)))
+        if (!waits(word) || (first != NONE && !earlier(ticket_of(word), ticket)))
             continue;
         first = n;
         ticket = ticket_of(word);
@@ -351,7 +381,7 @@ int condition_notify(struct condition_shm *c, uint32_t me, uint32_t count)
     look_through(c);
     if (count >= used(c)) { /* all, so no matter in which order */
         for (n = 0; n < used(c); n++)
-            if (state_of(load_relaxed(place(c, n))) == WAITING)
+            if (waits(load_relaxed(place(c, n))))
                 choose(c, n);
         return 0;
     }
@@ -367,7 +397,7 @@ uint32_t condition_waiting(const struct condition_shm *c)
     for (uint32_t n = 0; n < end; n++) {
         uint64_t word = load_acquire(place(c, n));
 
-        count += state_of(word) == WAITING && !party_is_dead(party_of(word));
+        count += waits(word) && !party_is_dead(party_of(word));
     }
     return count;
 }
@@ -389,9 +419,9 @@ const char *condition_check(const struct condition_shm *c)
             continue;
         if (n >= used(c))
             return "somebody waits where nobody looks";
-        if (party_of(word) == 0 || state_of(word) == FREE || state_of(word) > CHOSEN)
+        if (party_of(word) == 0 || state_of(word) == FREE)
             return "a place is neither free nor somebody's";
-        if (earlier(tickets, ticket_of(word) + (state_of(word) == WAITING)))
+        if (earlier(tickets, ticket_of(word) + waits(word)))
             return "a ticket that was not handed out";
         for (uint32_t m = 0; m < n; m++)
             if (party_of(load_acquire(place(c, m))) == party_of(word))

@@ -3,10 +3,11 @@
 #define CREW_SYNC_CONDITION_H
 
 #include "lock.h"
+#include "patience.h"
 
 #define CONDITION_MAGIC UINT32_C(0x636f6e64)
 
-enum { CONDITION_INSIDE = 28, CONDITION_MORE = 2032 }; /* places: together enough for all parties */
+enum { CONDITION_INSIDE = 27, CONDITION_MORE = 2032 }; /* places: together enough for all parties */
 
 struct condition_more {
     _Atomic uint64_t place[CONDITION_MORE];
@@ -19,6 +20,7 @@ struct condition_shm {
     _Atomic uint32_t tickets; /* handed out so far                                     */
     _Atomic uint32_t used;    /* places from here on are free                          */
     uint32_t spare;
+    struct patience_shm patience;
     _Atomic uint64_t place[CONDITION_INSIDE];
 };
 
@@ -29,7 +31,8 @@ struct condition_turn {
     uint64_t died;  /* holders of the lock, before it began   */
 };
 
-void condition_init(struct condition_shm *condition, struct lock_shm *lock);
+/* 'looks' at most before somebody falls asleep. */
+void condition_init(struct condition_shm *condition, struct lock_shm *lock, uint32_t looks);
 
 /* As the public calls, for the party 'me'. wait(): also -ENOBUFS, when no place is free: the
  * caller, who holds the lock, may add some with grow(), a block of its own and all zero, and try

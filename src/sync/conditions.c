@@ -36,6 +36,12 @@ static struct lock_shm *lock_for(crew_lock *lock, const struct crew_condition_op
     return meant;
 }
 
+/* Where there is but one CPU who notifies needs it. */
+static uint32_t looks(void)
+{
+    return crew_cpu_count() > 1 ? PATIENCE_MOST : 0;
+}
+
 int crew_condition_init(crew_condition *condition, crew_lock *lock,
                         const struct crew_condition_options *options)
 {
@@ -45,7 +51,7 @@ int crew_condition_init(crew_condition *condition, crew_lock *lock,
     if (r < 0)
         return r;
     storage_must_be(shm, shm->magic, LOCK_MAGIC, "crew_condition_init", "not an open lock");
-    condition_init((struct condition_shm *)(void *)condition, shm);
+    condition_init((struct condition_shm *)(void *)condition, shm, looks());
     return 0;
 }
 
@@ -59,7 +65,7 @@ int crew_condition_open(crew_condition **condition, crew_lock *lock,
     if (r < 0)
         return r;
     storage_must_be(shm, shm->magic, LOCK_MAGIC, "crew_condition_open", "not an open lock");
-    condition_init(block, shm);
+    condition_init(block, shm, looks());
     *condition = block;
     return 0;
 }

@@ -93,7 +93,7 @@ static void make(const struct crew_lock_options *options)
     condition = get(ROOT, sizeof(struct condition_shm));
     must(condition != NULL);
     memset(condition, 0x5a, sizeof(struct condition_shm));
-    condition_init(condition, &a->lock);
+    condition_init(condition, &a->lock, 1);
     a->notes.condition = (uint64_t)((char *)condition - death_arena);
 }
 
@@ -392,7 +392,7 @@ static uint32_t notifications(void)
     uint32_t count = 0;
 
     for (unsigned n = 0; n < CONDITION_INSIDE; n++)
-        count += load_acquire(&the_condition()->place[n]) >> 30 & 2 ? 1 : 0;
+        count += (load_acquire(&the_condition()->place[n]) >> 30 & 3) == 2;
     return count;
 }
 

@@ -140,11 +140,16 @@ BUGS = [
      '        if (user != 0 && !(user & GONE))\n            atomic_fetch_or(&end->word, DIED);\n', '',
      'end: '),
     ('who is to be notified is looked at before it is chosen, not after', 'sync/condition.c',
-     '    store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */\n'
+     '    was = atomic_exchange(at, chosen); /* [N] */\n'
      '    if (party_is_dead(party)) {\n        leave(c, n);\n        return false;\n    }\n',
      '    if (party_is_dead(party)) {\n        leave(c, n);\n        return false;\n    }\n'
-     '    store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */\n',
+     '    was = atomic_exchange(at, chosen); /* [N] */\n',
      'condition: two have'),
+    ('who falls asleep while it is notified sleeps on', 'sync/condition.c',
+     '            !swap_if(at, &word, make(SLEEPING, me, turn->ticket))) /* [Z] */\n            continue;\n',
+     '            (atomic_exchange(at, make(SLEEPING, me, turn->ticket)), false)) /* [Z] */\n'
+     '            continue;\n',
+     'condition: one takes, one puts'),
     ('a notification that the dead left is nobody\'s', 'sync/condition.c',
      ' ||\n            left_by_the_dead(c, turn->ticket) != NONE)', ')',
      'condition: two'),
@@ -159,8 +164,8 @@ BUGS = [
      'state_of(word) == CHOSEN && earlier(ticket, ticket_of(word)) &&', 'state_of(word) == CHOSEN &&',
      'condition: wait after'),
     ('the ticket of a notification is that of the notified', 'sync/condition.c',
-     'store_total(at, make(CHOSEN, party, load_relaxed(&c->tickets))); /* [N] */',
-     'store_total(at, make(CHOSEN, party, ticket_of(load_relaxed(at)))); /* [N] */',
+     'uint64_t chosen = make(CHOSEN, party, load_relaxed(&c->tickets)), was;',
+     'uint64_t chosen = make(CHOSEN, party, ticket_of(load_relaxed(at))), was;',
      'condition: two wait'),
     ('how a round ended is read from the state of the next', 'sync/barrier.c',
      'if (((word ^ turn->begun) & RELEASES) == 0)', 'if (word & BROKEN)',
