@@ -314,6 +314,28 @@ def row_lock(bench, table):
                "pthread mutex, shared, robust", times["robust two out"], "ns", at_most(0.7))
 
 
+# -- pipes ----------------------------------------------------------------------------------------
+
+REST = 5000  # us of rest before each trip, so that both partners sleep
+
+
+def row_pipe_trip(bench, table):
+    hot, asleep = bench.size(200_000, 2_000), bench.size(400, 20)
+    with Driver([bench.program("pipe")]) as pipes, bench.driver("limits") as limits:
+        bench.need_two_cpus()
+        times = alternate(bench.rounds(7), {
+            "mailbox": lambda: limits.ask("mailbox", hot),
+            "hot": lambda: pipes.ask("crew", hot),
+            "socketpair hot": lambda: pipes.ask("socketpair", hot),
+            "asleep": lambda: pipes.ask("crew", asleep, REST),
+            "socketpair asleep": lambda: pipes.ask("socketpair", asleep, REST),
+        })
+    table.line("nobody asleep", times["hot"], "mailbox of one line", times["mailbox"], "ns", at_most(3))
+    table.line("nobody asleep", times["hot"], "socketpair", times["socketpair hot"], "ns", None)
+    table.line("after 5 ms of rest", times["asleep"], "socketpair", times["socketpair asleep"], "ns",
+               at_most(1.05))
+
+
 # -- a pool, from open to close -------------------------------------------------------------------
 
 
@@ -478,6 +500,7 @@ ROWS = {
     "filter-npy": (row_filter_npy, "crew filter on an array in a file in the page cache: times as fast"),
     "filter-text": (row_filter_text, "crew filter on numbers as text: times as fast"),
     "filter-exercise": (row_filter_exercise, "the moving average of 10,000 samples, W = 1001, in memory"),
+    "pipe-trip": (row_pipe_trip, "round trip of 8 bytes through a crew_pipe: times the peer's"),
     "lock": (row_lock, "crew_lock against what glibc has: times its time"),
     **QUEUE_ROWS,
     "pool": (row_pool, "a pool of 2 processes opened, one task, closed: times as fast"),

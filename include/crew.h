@@ -13,6 +13,7 @@
 #include <crew/lock.h>
 #include <crew/memory.h>
 #include <crew/once.h>
+#include <crew/pipe.h>
 #include <crew/pool.h>
 #include <crew/process.h>
 #include <crew/rwlock.h>

@@ -138,8 +138,9 @@ CREW_API CREW_CHECKED int crew_connection_poll(crew_connection *c, crew_time dea
  * -EPERM, -EBUSY. */
 CREW_API CREW_CHECKED int crew_connection_descriptor(crew_connection *c);
 
-/* For crew_wait_any() and crew_watch: ready while recv() has something to say. Over a socket the wait needs
- * a descriptor: without one left, it answers -EINVAL.   Signals: not async-signal-safe. */
+/* For crew_wait_any() and crew_watch: ready while recv() has something to say. Over a socket the
+ * wait needs a descriptor: without one left, it answers -EINVAL.   Signals: not async-signal-safe.
+ * */
 CREW_API struct crew_wait crew_wait_connection(crew_connection *c);
 
 /* Names a process as a user of this end; 'pid' 0: the calling one.
@@ -156,6 +157,7 @@ CREW_API struct crew_wait crew_wait_connection(crew_connection *c);
  * was started meanwhile, name that one here and close the handle; and there, name the calling one.
  *
  * 0            named
+ * -EPERM       over a pipe: another process is named, and only the root may do that
  * -ESRCH       over a pipe: no such process in the crew, or it has ended
  * -EAGAIN      over a pipe: so many use it already as the options of crew_pipe_open() allow
  * -EBUSY       over a socket: a message is half sent or half received here, or not fetched

@@ -478,7 +478,9 @@ int ring_hold(struct ring_shm *ring, uint32_t me, struct ring_place *place, size
         if (r < 0)
             return r;
         if (hold(ring, me, place, word)) {
-            *size = load_relaxed(&ring->blocks[place->index].size);
+            *size = word_state(word) == BLOCK   ? load_relaxed(&ring->blocks[place->index].size)
+                    : word_who(word) < ring->room ? word_who(word)
+                                                  : ring->room;
             return 0;
         }
     }

@@ -25,6 +25,8 @@ static struct {
     uint32_t generation[SEATS];
     unsigned next_seat; /* where the search for a free one begins: the one freed longest ago       */
     unsigned members;
+    _Atomic uint64_t starts;
+    void (*_Atomic after_close)(void);
     unsigned held; /* pools that are open */
     bool supervised;    /* the supervisor runs                                                     */
     pthread_t supervisor;
@@ -70,6 +72,8 @@ static void forget(void)
     life.supervised = false;
     life.root = false;
     life.held = 0;
+    store_relaxed(&life.starts, 0);
+    store_relaxed(&life.after_close, NULL);
     store_relaxed(&life_id, 0);
     party_forget();
 }
@@ -188,6 +192,33 @@ void life_release(void)
     pthread_mutex_lock(&life.lock);
     life.held--;
     pthread_mutex_unlock(&life.lock);
+}
+
+uint64_t life_starts(void)
+{
+    return load_acquire(&life.starts);
+}
+
+bool life_has_member(uint64_t before, uint64_t until)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&life.lock);
+    for (unsigned s = 0, left = life.members; s < SEATS && left > 0 && !found; s++) {
+        const struct member *member = life.seat[s];
+
+        if (!member)
+            continue;
+        left--;
+        found = member->number > before && member->number <= until && load_acquire(&member->ended) == 0;
+    }
+    pthread_mutex_unlock(&life.lock);
+    return found;
+}
+
+void life_after_close(void (*look)(void))
+{
+    store_release(&life.after_close, look);
 }
 
 int life_alloc(size_t size, void **block)
@@ -374,6 +405,8 @@ static pid_t start_locked(struct member *member)
         return r;
     }
     member->pidfd = -1;
+    member->number = load_relaxed(&life.starts) + 1;
+    store_release(&life.starts, member->number);
     life.starting = true;
     pid = os_fork(member->name, &member->shm->go, &member->pidfd);
     if (pid == 0) {
@@ -436,6 +469,8 @@ int member_join(struct member *member, crew_time deadline)
 
 void member_close(struct member *member)
 {
+    void (*look)(void);
+
     pthread_mutex_lock(&life.burial); /* the supervisor may still be waking for it */
     pthread_mutex_unlock(&life.burial);
     pthread_mutex_lock(&life.lock);
@@ -443,4 +478,7 @@ void member_close(struct member *member)
     os_close(member->pidfd);
     life_free(member->shm);
     pthread_mutex_unlock(&life.lock);
+    look = load_acquire(&life.after_close);
+    if (look)
+        look();
 }

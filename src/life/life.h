@@ -1,8 +1,8 @@
 /* life.h - who belongs to the crew, who has died, and what is done about it.
  *
- * The root keeps a seat for each process that it starts. A seat's number and generation together are
- * the process's id: it stands in every word of shared memory that says "I am at this", and no id
- * ever names a second process while a word may still hold it.
+ * The root keeps a seat for each process that it starts. A seat's number and generation together
+ * are the process's id: it stands in every word of shared memory that says "I am at this", and no
+ * id ever names a second process while a word may still hold it.
  *
  * One thread, the supervisor, sleeps on a pidfd for each seat. A death wakes it; it collects the
  * child, lets the room that started it repair its structures, sweeps the arena, and only then says
@@ -32,6 +32,7 @@ struct member_shm {
 /* A process that the root started. The root's own memory. */
 struct member {
     uint32_t id;
+    uint64_t number;         /* it was the so-manieth that this root started                   */
     pid_t pid;
     int pidfd;
     char name[16];
@@ -64,6 +65,16 @@ int life_may_start(void);
 /* Keeps crew_fini() from taking the arena away, until as many releases. */
 void life_hold(void);
 void life_release(void);
+
+/* Members started so far, by this root; 0 elsewhere. */
+uint64_t life_starts(void);
+
+/* True if a member lives that is not among the first 'before' that were started, but among the
+ * first 'until': it has a copy of whatever the root had then. */
+bool life_has_member(uint64_t before, uint64_t until);
+
+/* Calls 'look' whenever a member was closed; one function, the last that was given. */
+void life_after_close(void (*look)(void));
 
 /* A block of the arena for this process. */
 int life_alloc(size_t size, void **block);

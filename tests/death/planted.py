@@ -249,6 +249,16 @@ BUGS = [
     ('what a dead writer left is taken for whole', 'sync/rwlock.c',
      '    if (load_acquire(&rw->inside) != 0) {\n', '    if (load_acquire(&rw->inside) == me) {\n',
      'rwlock: read what a dead writer left'),
+    ('who sends looks for sleepers before the message is there', 'channel/line.c',
+     '    if (block)\n        ring_publish_block(&line->ring, me, place, block, size);\n'
+     '    else\n        ring_publish(&line->ring, place, bytes, size);\n    changed(&line->items);\n',
+     '    changed(&line->items);\n    if (block)\n'
+     '        ring_publish_block(&line->ring, me, place, block, size);\n'
+     '    else\n        ring_publish(&line->ring, place, bytes, size);\n',
+     'line: one sends, one'),
+    ('who receives looks for messages before it looks at the end', 'channel/line.c',
+     'if (over != 0 && ring_count(&shm->ring) == 0)', 'if (line_over(line, party_deaths()) != 0)',
+     'line: one sends and closes'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']
