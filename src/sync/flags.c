@@ -1,6 +1,6 @@
 /* flags.c - crew_event, crew_latch, crew_value and crew_once for those who call. */
 #include "flag.h"
-#include "lock.h"
+#include "once.h"
 #include "storage.h"
 
 #include <crew/event.h>
@@ -15,12 +15,6 @@
 #define LATCH_MAGIC UINT32_C(0x6c746368)
 #define VALUE_MAGIC UINT32_C(0x76616c75)
 #define ONCE_MAGIC UINT32_C(0x6f6e6365)
-
-struct once_shm {
-    struct lock_shm lock; /* held while the function runs                       */
-    _Alignas(CACHE_LINE) _Atomic uint32_t done; /* release by who ran it -> acquire */
-    uint32_t magic;
-};
 
 _Static_assert(sizeof(struct event_shm) <= sizeof(crew_event), "an event fits its storage");
 _Static_assert(sizeof(struct latch_shm) <= sizeof(crew_latch), "a latch fits its storage");
@@ -314,8 +308,8 @@ int crew_value_wait(crew_value *value, int64_t seen, int64_t *now, crew_time dea
 
 static int once_make(crew_once *at)
 {
-    struct once_shm *once = memset(at, 0, sizeof *at);
-    int r = lock_init(&once->lock, NULL, "once");
+    struct once_shm *once = (struct once_shm *)(void *)at;
+    int r = once_init(once);
 
     once->magic = ONCE_MAGIC;
     return r;
@@ -343,32 +337,19 @@ int crew_once_open(crew_once **once)
 
 bool crew_once_done(const crew_once *once)
 {
-    return load_acquire(&once_inside(once, "crew_once_done")->done) != 0;
+    return once_is_done(once_inside(once, "crew_once_done"));
 }
 
 int crew_once_run(crew_once *once, int (*function)(void *context), void *context, crew_time deadline)
 {
     struct once_shm *shm = once_inside(once, "crew_once_run");
     uint32_t me;
-    int r = 0;
+    int r;
 
-    if (load_acquire(&shm->done) != 0)
+    if (once_is_done(shm))
         return 0;
     if (!function)
         return -EINVAL;
     r = storage_party(&me);
-    if (r < 0)
-        return r;
-    r = lock_acquire(&shm->lock, me, deadline);
-    if (r == CREW_EOWNERDEAD) /* it is the function's to mend */
-        r = lock_consistent(&shm->lock, me);
-    if (r < 0)
-        return r;
-    if (load_relaxed(&shm->done) == 0) {
-        r = function(context);
-        if (r >= 0)
-            store_release(&shm->done, 1);
-    }
-    lock_release(&shm->lock, me);
-    return r < 0 ? r : 0;
+    return r < 0 ? r : once_run(shm, me, function, context, deadline);
 }

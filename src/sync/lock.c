@@ -102,7 +102,7 @@ static int inherit(struct lock_shm *lock, uint32_t me, uint32_t dead)
 {
     store_relaxed(&lock->dead, dead);
     count(&lock->died);
-    lock->depth = 0;
+    lock->depth = 1; /* the repair may acquire an rlock again */
     if (!lock->repair || lock->repair(lock->context) != 0)
         return CREW_EOWNERDEAD;
     return lock_consistent(lock, me);

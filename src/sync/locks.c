@@ -1,5 +1,5 @@
 /* locks.c - crew_lock and crew_rlock for those who call: who they are, and where the lock lies. */
-#include "lock.h"
+#include "rlock.h"
 #include "storage.h"
 
 _Static_assert(sizeof(struct lock_shm) <= sizeof(crew_lock), "a lock fits its storage");
@@ -127,25 +127,13 @@ int crew_lock_consistent(crew_lock *lock)
     return r < 0 ? r : lock_consistent(shm, me);
 }
 
-/* The owner counts; who inherits the lock begins anew (lock.c). */
 int crew_rlock_acquire(crew_rlock *lock, crew_time deadline)
 {
     struct lock_shm *shm = inside(lock, "crew_rlock_acquire");
     uint32_t me;
     int r = storage_party(&me);
 
-    if (r < 0)
-        return r;
-    if (lock_holder(shm) == me) {
-        if (shm->depth == UINT32_MAX)
-            return -EAGAIN;
-        shm->depth++;
-        return 0;
-    }
-    r = lock_acquire(shm, me, deadline);
-    if (r == 0 || r == CREW_EOWNERDEAD)
-        shm->depth = 1;
-    return r;
+    return r < 0 ? r : rlock_acquire(shm, me, deadline);
 }
 
 int crew_rlock_release(crew_rlock *lock)
@@ -154,11 +142,7 @@ int crew_rlock_release(crew_rlock *lock)
     uint32_t me;
     int r = storage_party(&me);
 
-    if (r < 0)
-        return r;
-    if (lock_holder(shm) != me)
-        return -EPERM;
-    return --shm->depth > 0 ? 0 : lock_release(shm, me);
+    return r < 0 ? r : rlock_release(shm, me);
 }
 
 int crew_rlock_consistent(crew_rlock *lock)

@@ -305,7 +305,7 @@ static int await_writer(struct rwlock_shm *rw, uint32_t me, _Atomic uint32_t *ow
     crew_time begin = 0;
 
     step_back(own, me);
-    for (unsigned i = 0; deadline != CREW_NOW && i < LOCK_SPIN; i++) {
+    for (unsigned i = 0; deadline != CREW_NOW && i < RWLOCK_SPIN; i++) {
         if (load_relaxed(&rw->writer.word) == 0)
             break;
         os_relax();
@@ -370,7 +370,7 @@ static int await_reader(uint32_t me, _Atomic uint32_t *at, crew_time *begin, cre
         }
         if (deadline == CREW_NOW)
             return -EAGAIN;
-        if (i < LOCK_SPIN && !(word & WAITED)) {
+        if (i < RWLOCK_SPIN && !(word & WAITED)) {
             os_relax();
             continue;
         }

@@ -34,6 +34,8 @@ struct rwlock_shm {
     struct reader_line_shm line[READER_LINES];
 };
 
+enum { RWLOCK_SPIN = 100 }; /* looks at who is in the way, before falling asleep */
+
 int rwlock_init(struct rwlock_shm *rw, const struct crew_lock_options *options);
 
 /* As the public calls, for the party 'me'. */

@@ -236,7 +236,7 @@ static int take_all(struct semaphore_shm *s, uint32_t me, uint32_t count, crew_t
 /* Awake for a moment, until the bell changes. */
 static void spin(const struct semaphore_shm *s, uint32_t bell)
 {
-    for (unsigned i = 0; i < LOCK_SPIN && load_relaxed(&s->bell) == bell; i++)
+    for (unsigned i = 0; i < SEMAPHORE_SPIN && load_relaxed(&s->bell) == bell; i++)
         os_relax();
 }
 
@@ -331,7 +331,7 @@ int semaphore_await(struct semaphore_shm *s, uint32_t me, uint32_t count, crew_t
     crew_time begin = 0;
 
     if (deadline != CREW_NOW)
-        for (unsigned i = 0; i < LOCK_SPIN; i++) {
+        for (unsigned i = 0; i < SEMAPHORE_SPIN; i++) {
             uint64_t word = load_relaxed(&s->word);
 
             if ((word & COUNT) >= count || word & SLEEPS)

@@ -31,6 +31,8 @@ struct semaphore_shm {
     struct permit_shm permit[];
 };
 
+enum { SEMAPHORE_SPIN = 100 }; /* looks, before falling asleep */
+
 static inline size_t semaphore_size(uint32_t permits)
 {
     return sizeof(struct semaphore_shm) + permits * sizeof(struct permit_shm);

@@ -14,7 +14,7 @@ extern struct death_bell *death_bell;
 
 #define CASES(X)                                                                              \
     X(slot) X(job) X(alloc) X(lock) X(flag) X(handover) X(queue) X(end) X(line) X(condition) X(barrier) \
-    X(semaphore) X(rwlock)
+    X(semaphore) X(rwlock) X(rlock) X(once)
 #define ALL_CASES(X) CASES(X) X(worker) X(wait) /* those that stand in for a part of the library: without it */
 
 struct death_cases {

@@ -259,6 +259,21 @@ BUGS = [
     ('who receives looks for messages before it looks at the end', 'channel/line.c',
      'if (over != 0 && ring_count(&shm->ring) == 0)', 'if (line_over(line, party_deaths()) != 0)',
      'line: one sends and closes'),
+    ('who gets an rlock does not begin to count', 'sync/rlock.c',
+     '    if (r == 0 || r == CREW_EOWNERDEAD)\n        lock->depth = 1;\n', '',
+     'rlock: acquire twice'),
+    ('an rlock is free after its first release', 'sync/rlock.c',
+     '    return --lock->depth > 0 ? 0 : lock_release(lock, me);\n',
+     '    lock->depth--;\n    return lock_release(lock, me);\n',
+     'rlock: acquire twice'),
+    ('what is done once is said to be done before it is', 'sync/once.c',
+     '        r = function(context);\n        if (r >= 0)\n'
+     '            store_release(&once->done, 1); /* [S] */\n',
+     '        store_release(&once->done, 1); /* [S] */\n        r = function(context);\n',
+     'once: run'),
+    ('what is done once is done by each that waited', 'sync/once.c',
+     '    if (load_relaxed(&once->done) == 0) {\n', '    if (r == 0) {\n',
+     'once: two run'),
 ]
 
 HOOKS = ['-fsanitize=thread', '-fno-builtin', '-U_FORTIFY_SOURCE', '-w']

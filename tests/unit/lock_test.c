@@ -221,6 +221,45 @@ START_TEST(a_repair_function_mends_and_nobody_hears_of_it)
 }
 END_TEST
 
+static int mend_again(void *context)
+{
+    struct shared *s = *(struct shared **)context;
+
+    if (crew_rlock_acquire(&s->rlock, CREW_NOW) != 0)
+        return 1;
+    s->other = s->count;
+    return crew_rlock_release(&s->rlock);
+}
+
+static int hold_rlock(crew_task *task)
+{
+    struct shared *s = shared_of(task);
+
+    if (crew_rlock_acquire(&s->rlock, CREW_FOREVER) != 0 || crew_rlock_acquire(&s->rlock, CREW_NOW) != 0)
+        return 1;
+    s->count++; /* half of it */
+    raise(SIGKILL);
+    return 0;
+}
+
+START_TEST(a_repair_function_may_acquire_what_it_has)
+{
+    static struct shared *s;
+
+    s = make_shared(NULL);
+    ck_assert_ok(crew_rlock_init(&s->rlock,
+                                 &(struct crew_lock_options){ .repair = mend_again, .context = &s }));
+    ck_assert_int_eq(join(start(hold_rlock, s)).signal, SIGKILL);
+    ck_assert_ok(crew_rlock_acquire(&s->rlock, CREW_FOREVER));
+    ck_assert_uint_eq(s->count, s->other);
+    ck_assert_ok(crew_rlock_release(&s->rlock));
+    ck_assert_int_eq(crew_rlock_release(&s->rlock), -EPERM);
+    ck_assert_ok(crew_rlock_acquire(&s->rlock, CREW_NOW));
+    ck_assert_ok(crew_rlock_release(&s->rlock));
+    drop_shared(s);
+}
+END_TEST
+
 static void *die_with_it(void *context)
 {
     ck_assert_ok(crew_lock_acquire(context, CREW_FOREVER));
@@ -289,5 +328,6 @@ END_TEST
 UNIT_TESTS("lock", one_at_a_time_among_processes, one_at_a_time_among_threads_as_often_as_it_likes,
           what_can_not_be_is_told, a_deadline_ends_the_wait, the_dead_hand_it_on_with_their_name,
           what_nobody_mended_is_broken_for_all, a_repair_function_mends_and_nobody_hears_of_it,
+          a_repair_function_may_acquire_what_it_has,
           a_thread_that_ends_hands_it_on, ten_thousand_held_by_one_are_all_handed_on,
           it_outlives_who_opened_it)
