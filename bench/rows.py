@@ -12,6 +12,7 @@ import tempfile
 
 from bars import at_least, at_most
 from measure import Driver, alternate, ask_once, median, megabytes
+from rows_lock import LOCK_ROWS
 from rows_queue import QUEUE_ROWS
 
 CREW, CALLER = "2 processes", "caller + 1 process"
@@ -286,34 +287,6 @@ def row_trip_asleep(bench, table):
                times["futex again"], "ns", at_most(1.2), bracketed=True)
 
 
-# -- locks ----------------------------------------------------------------------------------------
-
-
-def row_lock(bench, table):
-    count, outside = bench.size(2_000_000, 20_000), 64
-    with Driver([bench.program("lock")]) as locks, bench.driver("limits") as limits:
-        bench.need_two_cpus()
-
-        def cost(command, iterations=0):
-            return lambda: locks.ask(command, count, iterations) / count
-
-        with bench.mailbox_around(table):
-            times = alternate(bench.rounds(7), {
-                "alone": cost("crew"), "robust": cost("robust"), "shared": cost("shared"),
-                "two": cost("crew_two"), "robust two": cost("robust_two"),
-                "two out": cost("crew_two", outside), "robust two out": cost("robust_two", outside),
-                "work": lambda: limits.ask("sequential", count, outside) / count,
-            })
-    table.line("acquire and release, alone", times["alone"], "pthread mutex, shared, robust", times["robust"],
-               "ns", at_most(0.65))
-    table.line("acquire and release, alone", times["alone"], "pthread mutex, shared, not robust",
-               times["shared"], "ns", None)
-    table.line("two processes, all inside", times["two"], "pthread mutex, shared, robust",
-               times["robust two"], "ns", at_most(0.7))
-    table.line(f"two processes, {median(times['work']):.0f} ns outside", times["two out"],
-               "pthread mutex, shared, robust", times["robust two out"], "ns", at_most(0.7))
-
-
 # -- pipes ----------------------------------------------------------------------------------------
 
 REST = 5000  # us of rest before each trip, so that both partners sleep
@@ -501,7 +474,7 @@ ROWS = {
     "filter-text": (row_filter_text, "crew filter on numbers as text: times as fast"),
     "filter-exercise": (row_filter_exercise, "the moving average of 10,000 samples, W = 1001, in memory"),
     "pipe-trip": (row_pipe_trip, "round trip of 8 bytes through a crew_pipe: times the peer's"),
-    "lock": (row_lock, "crew_lock against what glibc has: times its time"),
+    **LOCK_ROWS,
     **QUEUE_ROWS,
     "pool": (row_pool, "a pool of 2 processes opened, one task, closed: times as fast"),
 }

@@ -1,8 +1,13 @@
 /* bench/drivers/lock.c - locks between processes: crew's, and pthread's mutex, shared and robust.
  *
- * Commands (driver.h): a loop is COUNT times acquire, a word changed, release, and VALUE iterations of
- * work outside. NAME is crew, robust or shared, and alone; or with "_two" behind it, where another
- * process does the same at the same time, and the time is that of both. */
+ *     bench_lock                          commands (driver.h): a loop is COUNT times acquire, a word changed,
+ *                                         release. NAME is crew, robust or shared
+ *     bench_lock NAME COUNT ITERATIONS    the same by two processes at once, with ITERATIONS of work outside
+ *                                         (spin.h) after each release, until they have had the lock 2 x COUNT
+ *                                         times together; an eighth of that untimed before. Prints the
+ *                                         nanoseconds of all, and which part of its half the poorer one got:
+ *                                         1 is fair, 0 is starved
+ */
 #include "driver.h"
 #include "spin.h"
 
@@ -12,14 +17,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum which { CREW_LOCK, ROBUST, SHARED };
+enum which { CREW_LOCK, ROBUST, SHARED, NO_LOCK, WHICH };
+
+static const char *const names[] = { "crew", "robust", "shared", "none" };
 
 struct shared {
     crew_lock lock;
     _Alignas(64) pthread_mutex_t robust;
     _Alignas(64) pthread_mutex_t plain;
-    _Alignas(64) volatile uint64_t guarded;
-    _Alignas(64) _Atomic uint64_t asked, done; /* rounds of the partner */
+    _Alignas(64) volatile uint64_t guarded; /* times that somebody had the lock */
+    _Alignas(64) _Atomic uint64_t asked;    /* rounds of the partner            */
+    _Alignas(64) _Atomic uint64_t begun, done;
     enum which which;
     uint64_t count, iterations;
 };
@@ -32,69 +40,108 @@ static void must(int r, const char *what)
         driver_fail(what, r < 0 ? crew_strerror(r) : strerror(r));
 }
 
-static void work(enum which which, uint64_t count, uint64_t iterations)
+/* Until the lock was had 'until' times. Returns how often by this process. */
+static uint64_t work(enum which which, uint64_t until, uint64_t iterations)
 {
-    for (uint64_t i = 0; i < count; i++) {
+    uint64_t mine = 0;
+
+    for (bool more = true; more; mine++) {
         switch (which) {
         case CREW_LOCK:
             must(crew_lock_acquire(&shared->lock, CREW_FOREVER), "crew_lock_acquire");
-            shared->guarded++;
+            more = ++shared->guarded < until;
             crew_lock_release(&shared->lock);
             break;
         case ROBUST:
             must(pthread_mutex_lock(&shared->robust), "pthread_mutex_lock");
-            shared->guarded++;
+            more = ++shared->guarded < until;
             pthread_mutex_unlock(&shared->robust);
             break;
         case SHARED:
             must(pthread_mutex_lock(&shared->plain), "pthread_mutex_lock");
-            shared->guarded++;
+            more = ++shared->guarded < until;
             pthread_mutex_unlock(&shared->plain);
             break;
+        default:
+            more = 2 * mine + 2 < until;
         }
         if (iterations > 0)
             bench_spin(iterations);
     }
+    return mine;
 }
+
+/* -- alone --------------------------------------------------------------------------------- */
+
+#define LOOP(name, which)                                                                    \
+    static void name(uint64_t count, uint64_t iterations)                                    \
+    {                                                                                        \
+        shared->guarded = 0;                                                                 \
+        work(which, count, iterations);                                                      \
+    }
+
+LOOP(crew, CREW_LOCK)
+LOOP(robust, ROBUST)
+LOOP(plain, SHARED)
+
+/* -- two ----------------------------------------------------------------------------------- */
 
 static int partner(crew_task *task)
 {
     (void)task;
     for (uint64_t round = 1;; round++) {
         while (atomic_load(&shared->asked) < round)
-            nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+            ;
+        atomic_store(&shared->begun, round);
         work(shared->which, shared->count, shared->iterations);
         atomic_store(&shared->done, round);
     }
     return 0;
 }
 
-static void together(enum which which, uint64_t count, uint64_t iterations)
+/* Returns how often this process had the lock. */
+static uint64_t together(enum which which, uint64_t count, uint64_t iterations)
 {
-    uint64_t round = atomic_load(&shared->asked) + 1;
+    uint64_t round = atomic_load(&shared->asked) + 1, mine;
 
     shared->which = which;
-    shared->count = count;
+    shared->count = 2 * count;
     shared->iterations = iterations;
+    shared->guarded = 0;
     atomic_store(&shared->asked, round);
-    work(which, count, iterations);
+    while (atomic_load(&shared->begun) < round)
+        ;
+    mine = work(which, 2 * count, iterations);
     while (atomic_load(&shared->done) < round)
         ;
+    return mine;
 }
 
-#define LOOPS(name, which)                                                                   \
-    static void name(uint64_t count, uint64_t iterations)                                    \
-    {                                                                                        \
-        work(which, count, iterations);                                                      \
-    }                                                                                        \
-    static void name##_two(uint64_t count, uint64_t iterations)                              \
-    {                                                                                        \
-        together(which, count, iterations);                                                  \
-    }
+static int two(char **arguments)
+{
+    uint64_t count = strtoull(arguments[1], NULL, 10), iterations = strtoull(arguments[2], NULL, 10);
+    enum which which = CREW_LOCK;
+    uint64_t begun, time, mine, theirs;
+    crew_process *process;
 
-LOOPS(crew, CREW_LOCK)
-LOOPS(robust, ROBUST)
-LOOPS(plain, SHARED)
+    while (which < WHICH && strcmp(arguments[0], names[which]) != 0)
+        which++;
+    if (which == WHICH || count == 0)
+        driver_fail("no such lock, or nothing to do", arguments[0]);
+    must(crew_process_start(&process, partner, NULL, 0, NULL), "crew_process_start");
+    together(which, count / 8 + 1, iterations);
+    begun = driver_now();
+    mine = together(which, count, iterations);
+    time = driver_now() - begun;
+    theirs = 2 * count - mine;
+    printf("%" PRIu64 " %.3f\n", time, (double)(mine < theirs ? mine : theirs) / (double)count);
+    crew_process_kill(process);
+    crew_process_join(process, NULL, CREW_FOREVER);
+    crew_process_close(process);
+    return 0;
+}
+
+/* -- all ----------------------------------------------------------------------------------- */
 
 static void make_mutex(pthread_mutex_t *mutex, int robustness)
 {
@@ -106,21 +153,19 @@ static void make_mutex(pthread_mutex_t *mutex, int robustness)
     must(pthread_mutex_init(mutex, &attr), "pthread_mutex_init");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct driver_command commands[] = {
-        { "crew", crew, NULL, NULL, NULL },     { "crew_two", crew_two, NULL, NULL, NULL },
-        { "robust", robust, NULL, NULL, NULL }, { "robust_two", robust_two, NULL, NULL, NULL },
-        { "shared", plain, NULL, NULL, NULL },  { "shared_two", plain_two, NULL, NULL, NULL },
+        { "crew", crew, NULL, NULL, NULL },
+        { "robust", robust, NULL, NULL, NULL },
+        { "shared", plain, NULL, NULL, NULL },
         { NULL, NULL, NULL, NULL, NULL },
     };
-    crew_process *process;
 
     must(crew_memory_alloc((void **)&shared, sizeof *shared), "crew_memory_alloc");
     memset(shared, 0, sizeof *shared);
     must(crew_lock_init(&shared->lock, NULL), "crew_lock_init");
     make_mutex(&shared->robust, PTHREAD_MUTEX_ROBUST);
     make_mutex(&shared->plain, PTHREAD_MUTEX_STALLED);
-    must(crew_process_start(&process, partner, NULL, 0, NULL), "crew_process_start");
-    return driver_serve(commands); /* the partner ends with this process */
+    return argc == 4 ? two(argv + 1) : driver_serve(commands);
 }

@@ -18,9 +18,9 @@
  * Every arrow is one compare-and-swap of the word, or one swap by its owner. Nobody but its owner takes a
  * word from HELD while the owner lives; anybody does once it is dead. There is nothing to repair.
  *
- * A waiter sets the bit, and sleeps while the word is what it was and nobody died (roster.h). Who
- * releases a word with the bit set wakes one; who has slept takes the word with the bit set, for there may
- * be others.
+ * A waiter is awake for a moment, sets the bit, and sleeps while the word is what it was and nobody died
+ * (roster.h); awakened, it is awake for a moment again. Who releases a word with the bit set wakes one;
+ * who has slept takes the word with the bit set, for there may be others.
  *
  * Order  [R] [B] [C] release -> [A] [T] acquire   what the lock guards; depth and the numbers are the
  *                                                 owner's in between
@@ -44,6 +44,11 @@
 #define HURT (UINT32_C(1) << 30)
 #define OWNER PARTY_NAME
 #define BROKEN (HURT | OWNER)
+
+enum {
+    AWAKE = 5000, /* ns before falling asleep, and after each wake-up */
+    PAUSE = 64,   /* steps (os_relax) between two looks, at most      */
+};
 
 static void count(_Atomic uint64_t *number)
 {
@@ -108,31 +113,41 @@ static int inherit(struct lock_shm *lock, uint32_t me, uint32_t dead)
     return lock_consistent(lock, me);
 }
 
-/* Awake for a moment: most locks are held for less than it takes to fall asleep. */
-static bool spin(struct lock_shm *lock, uint32_t me)
+/* Awake for a moment: most locks are held for less than it takes to fall asleep. Each look takes the line
+ * from the owner's cache, which costs the owner about as much as twenty uncontended rounds. So as long as
+ * the same hold goes on the word is only read, for it can't last long; when others got on between two
+ * looks, the looks are rarer and rarer, and each of them tries its luck without reading first. 'bit' as
+ * below. */
+static bool spin(struct lock_shm *lock, uint32_t me, uint32_t bit)
 {
-    for (unsigned i = 0; i < LOCK_SPIN; i++) {
-        uint32_t word = load_relaxed(&lock->word);
+    uint64_t seen = load_relaxed(&lock->acquired);
+    crew_time end = crew_time_now() + AWAKE;
+    unsigned pause = 1;
 
-        if (word == 0 && swap_if(&lock->word, &word, me)) /* [A] */
+    do {
+        uint32_t word = 0;
+        uint64_t now;
+
+        for (unsigned i = 0; i < pause; i++)
+            os_relax();
+        if (pause == 1)
+            word = load_relaxed(&lock->word);
+        if (word == 0 && swap_if(&lock->word, &word, me | bit)) /* [A] */
             return true;
-        if (word & WAITERS)
-            return false;
-        os_relax();
-    }
+        now = load_relaxed(&lock->acquired);
+        if (now != seen && pause < PAUSE)
+            pause *= 2;
+        seen = now;
+    } while (crew_time_now() < end);
     return false;
 }
 
 int lock_acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline)
 {
-    uint32_t bit = 0; /* WAITERS once we have slept */
-    uint32_t first = load_relaxed(&lock->word);
+    uint32_t bit = 0; /* WAITERS once we have slept: there may be others */
+    bool contended = false, awake = true;
     crew_time begin = 0;
 
-    if (first != 0 && deadline != CREW_NOW && (first & OWNER) != me && spin(lock, me)) {
-        got(lock, me, true, 0);
-        return 0;
-    }
     for (;;) {
         uint32_t deaths = party_deaths();
         uint32_t word = load_total(&lock->word), owner = word & OWNER;
@@ -143,19 +158,27 @@ int lock_acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline)
         if (word == 0) {
             if (!swap_if(&lock->word, &word, me | bit)) /* [A] */
                 continue;
-            got(lock, me, first != 0, begin);
+            got(lock, me, contended, begin);
             return 0;
         }
         if (owner == me)
             return -EDEADLK;
+        contended = true;
         if (party_is_dead(owner)) {
             if (!swap_if(&lock->word, &word, me | (word & WAITERS) | bit | HURT)) /* [T] */
                 continue;
-            got(lock, me, true, begin);
+            got(lock, me, contended, begin);
             return inherit(lock, me, owner);
         }
         if (deadline == CREW_NOW)
             return -EAGAIN;
+        if (awake) {
+            awake = false;
+            if (!spin(lock, me, bit))
+                continue;
+            got(lock, me, contended, begin);
+            return 0;
+        }
         if (!(word & WAITERS) && !swap_if(&lock->word, &word, word | WAITERS))
             continue;
         if (begin == 0)
@@ -164,6 +187,7 @@ int lock_acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline)
         if (r < 0)
             return r;
         bit = WAITERS;
+        awake = true;
     }
 }
 

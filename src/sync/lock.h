@@ -24,7 +24,7 @@ struct lock_shm {
     char name[16];
 };
 
-enum { LOCK_SPIN = 100 }; /* looks at a word that is held, before falling asleep */
+enum { LOCK_SPIN = 100 }; /* looks at a word before falling asleep: semaphore, rwlock */
 
 int lock_init(struct lock_shm *lock, const struct crew_lock_options *options, const char *name);
 

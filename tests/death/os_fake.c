@@ -13,7 +13,7 @@ static crew_time clock_now = 1000000000;
 
 crew_time crew_time_now(void)
 {
-    return clock_now += 100; /* it moves, or a spin with a time limit never ends */
+    return clock_now += 1000; /* it moves, or a spin with a time limit never ends */
 }
 
 crew_time crew_in_ms(int64_t milliseconds)
