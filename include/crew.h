@@ -6,6 +6,7 @@
 #include <crew/base.h>
 #include <crew/connection.h>
 #include <crew/condition.h>
+#include <crew/deadlock.h>
 #include <crew/event.h>
 #include <crew/future.h>
 #include <crew/latch.h>

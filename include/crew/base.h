@@ -53,7 +53,8 @@ CREW_API const char *crew_version(void);
     X(CREW_EOWNERDEAD, -5010, "the last owner died holding it")                               \
     X(CREW_EBROKEN, -5011, "the barrier is broken")                                           \
     X(CREW_EPEERDIED, -5012, "the peer died")                                                 \
-    X(CREW_EAUTH, -5013, "the peer could not prove who it is")
+    X(CREW_EAUTH, -5013, "the peer could not prove who it is")                                \
+    X(CREW_EDEADLOCK, -5014, "waiting would never end: a cycle of owners")
 
 enum crew_error {
 #define CREW_ERROR_VALUE(name, value, sentence) name = (value),

@@ -101,6 +101,7 @@ CREW_API void crew_rlock_close(crew_rlock *lock);
  * CREW_EOWNERDEAD   so it is, but its last owner died holding it: the one failure that gives something.
  *                   Mend what it guards and call consistent(); then release it as ever
  * -ETIMEDOUT        held by another until 'deadline' (-EAGAIN with CREW_NOW)
+ * CREW_EDEADLOCK    the same, and the wait would never end: crew/deadlock.h tells the cycle
  * -EDEADLK          the calling thread holds it already (lock, not rlock)
  * -ENOTRECOVERABLE  an owner died, and the next one released it without consistent()
  * -EAGAIN           too many threads of the crew use locks (2048)

@@ -88,6 +88,7 @@ CREW_API void crew_rwlock_close(crew_rwlock *lock);
  *                   it as ever, or downgrade() it
  * -ETIMEDOUT        not to be had until 'deadline' (-EAGAIN with CREW_NOW: not now, or another call was
  *                   just about to see whether it could have it)
+ * CREW_EDEADLOCK    the same, and the wait would never end: crew/deadlock.h tells the cycle
  * -EDEADLK          the calling thread holds it already, for reading or for writing
  * -ENOTRECOVERABLE  a writer died, and the next one released it without consistent()
  * -EAGAIN           too many threads of the crew use locks (2048)

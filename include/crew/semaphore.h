@@ -91,6 +91,7 @@ CREW_API void crew_semaphore_close(crew_semaphore *semaphore);
  *
  * 0             they are the calling thread's; unowned: taken
  * -ETIMEDOUT    fewer were free until 'deadline' (-EAGAIN with CREW_NOW)
+ * CREW_EDEADLOCK    the same, and the wait would never end: crew/deadlock.h tells the cycle
  * -EINVAL       none asked for, or more than there can ever be
  * -EDEADLK      with owners: those that the calling thread holds itself are among them
  * -EAGAIN       too many threads of the crew use semaphores (2048)

@@ -239,26 +239,61 @@ uint32_t party_deaths(void)
     return load_total(&roster->deaths);
 }
 
+static int sleep_on(struct party_shm *p, const struct os_word *words, unsigned count, uint64_t holder,
+                    enum waits_for kind, uint32_t deaths, crew_time deadline)
+{
+    struct os_word list[OS_WORDS];
+    uint32_t sleeps = load_relaxed(&p->kind) >> 8;
+    int r;
+
+    memcpy(list, words, count * sizeof *list);
+    list[count] = (struct os_word){ &roster->deaths, deaths };
+    store_relaxed(&p->holder, holder);
+    store_relaxed(&p->kind, (uint32_t)kind | (sleeps + 1) << 8);
+    store_release(&p->asleep, roster_offset((const void *)words[0].word));
+    r = os_futex_wait_many(list, count + 1, deadline);
+    store_release(&p->asleep, 0);
+    return r;
+}
+
 int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,
                 uint32_t deaths, crew_time deadline)
 {
     return party_sleep_many(party, &(struct os_word){ word, expected }, 1, kind, deaths, deadline);
 }
 
+int party_sleep_for(uint32_t party, _Atomic uint32_t *word, uint32_t expected,
+                    const _Atomic uint32_t *holder, enum waits_for kind, uint32_t deaths, crew_time deadline)
+{
+    return sleep_on(party_at(party), &(struct os_word){ word, expected }, 1,
+                    roster_offset((const void *)holder), kind, deaths, deadline);
+}
+
 int party_sleep_many(uint32_t party, const struct os_word *words, unsigned count, enum waits_for kind,
                      uint32_t deaths, crew_time deadline)
 {
-    struct os_word list[OS_WORDS];
-    struct party_shm *p = party_at(party);
-    int r;
+    return sleep_on(party_at(party), words, count, 0, kind, deaths, deadline);
+}
 
-    memcpy(list, words, count * sizeof *list);
-    list[count] = (struct os_word){ &roster->deaths, deaths };
-    p->kind = kind;
-    store_release(&p->asleep, (uint64_t)((char *)words[0].word - (char *)roster));
-    r = os_futex_wait_many(list, count + 1, deadline);
-    store_release(&p->asleep, 0);
-    return r;
+bool party_look(uint32_t party, struct party_view *view)
+{
+    struct party_shm *p = party_at(party);
+    uint32_t kind = load_acquire(&p->kind);
+    uint64_t holder = load_relaxed(&p->holder);
+
+    if (load_acquire(&p->asleep) == 0 || party_is_dead(party))
+        return false;
+    *view = (struct party_view){ .name = party, .sleep = kind >> 8, .kind = (enum waits_for)(kind & 255) };
+    if (holder != 0 && arena_contains(arena, roster_at(holder), sizeof(uint32_t)))
+        view->holder = roster_at(holder);
+    return party_describe(party, &view->pid, view->process) && load_acquire(&p->kind) == kind;
+}
+
+uint32_t party_name_at(uint32_t n)
+{
+    uint64_t word = n < load_acquire(&roster->parties) ? load_acquire(&roster->party[n].word) : 0;
+
+    return (uint32_t)word == 0 ? 0 : name_of(n, word);
 }
 
 bool party_wake(_Atomic uint32_t *word, int count)

@@ -9,7 +9,8 @@
  *                swap; given up by the root when the process is dead. process 0: free.
  *   party.asleep where the thread waits: offset of a futex word from the roster, 0: nowhere. Written by the
  *                thread alone, for reports, and cleared when the party is given up.
- *   party.kind   what that word is; written before 'asleep'.
+ *   party.kind   what it waits for, and how often it has slept: kind:8 sleeps:24; party.holder: the word that
+ *                names who holds it, as an offset, 0: none. Written before 'asleep', for reports (deadlock.c).
  *   party.moving, party.place  a block that is just being handed over: handover.h.
  *   deaths       rises after a death is written down.
  *
@@ -43,7 +44,9 @@
 #define PARTY_BITS 11
 #define PARTY_NAME ((UINT32_C(1) << 30) - 1) /* the bits that a name has; no name is 0, or all of them */
 
-enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LOCK, WAITS_FOR_OTHER };
+/* What a thread sleeps for. Of all but the last, a word names who holds it: of a lock, the lock's own. */
+enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LOCK, WAITS_FOR_WRITER, WAITS_FOR_READER, WAITS_FOR_PERMIT,
+                 WAITS_FOR_OTHER };
 
 struct seat_shm {
     _Atomic uint32_t id;
@@ -56,10 +59,11 @@ struct seat_shm {
 struct party_shm {
     _Alignas(CACHE_LINE) _Atomic uint64_t word;
     _Atomic uint64_t asleep;
-    uint32_t kind;           /* enum waits_for                                   */
+    _Atomic uint32_t kind;   /* enum waits_for, and sleeps                       */
     int32_t pid;             /* of the process, and its name: written before the */
     char name[16];           /* party's own is handed out                        */
     _Atomic uint64_t moving, place; /* offsets from the roster; handover.h       */
+    _Atomic uint64_t holder;        /* the same; 0: none                         */
 };
 
 struct roster_shm {
@@ -126,6 +130,26 @@ void party_wake_all(void);
 /* Sleeps while *word is 'expected' and 'deaths' is what it was. 0: look again; -ETIMEDOUT. */
 int party_sleep(uint32_t party, _Atomic uint32_t *word, uint32_t expected, enum waits_for kind,
                 uint32_t deaths, crew_time deadline);
+
+/* The same, for something of which '*holder' names who has it, in its lowest 30 bits. */
+int party_sleep_for(uint32_t party, _Atomic uint32_t *word, uint32_t expected,
+                    const _Atomic uint32_t *holder, enum waits_for kind, uint32_t deaths, crew_time deadline);
+
+/* What a party says of itself while it sleeps. */
+struct party_view {
+    uint32_t name;
+    uint32_t sleep; /* which of its sleeps */
+    enum waits_for kind;
+    const _Atomic uint32_t *holder; /* NULL: none */
+    pid_t pid;
+    char process[16];
+};
+
+/* False: it is dead, or awake. */
+bool party_look(uint32_t party, struct party_view *view);
+
+/* The name of the n-th party; 0: it is nobody's. */
+uint32_t party_name_at(uint32_t n);
 
 /* The same, on several words, ROSTER_WORDS at most; the first one is where it is said to be asleep. */
 #define ROSTER_WORDS (OS_WORDS - 1)

@@ -37,6 +37,8 @@
  */
 #include "lock.h"
 
+#include "deadlock.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -183,9 +185,10 @@ int lock_acquire_slowly(struct lock_shm *lock, uint32_t me, crew_time deadline)
             continue;
         if (begin == 0)
             begin = crew_time_now();
-        r = party_sleep(me, &lock->word, word | WAITERS, WAITS_FOR_LOCK, deaths, deadline);
+        r = party_sleep_for(me, &lock->word, word | WAITERS, &lock->word, WAITS_FOR_LOCK, deaths,
+                            deadline);
         if (r < 0)
-            return r;
+            return deadlock_at(me, &lock->word, WAITS_FOR_LOCK);
         bit = WAITERS;
         awake = true;
     }

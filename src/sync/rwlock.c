@@ -48,6 +48,8 @@
  * A word of a dead party is in the way of the next one with its number: that one puts 0 first. */
 #include "rwlock.h"
 
+#include "deadlock.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -328,9 +330,12 @@ static int await_writer(struct rwlock_shm *rw, uint32_t me, _Atomic uint32_t *ow
         }
         if (begin == 0)
             begin = crew_time_now();
-        r = party_sleep(me, own, me | WANTS, WAITS_FOR_OTHER, deaths, deadline);
-        if (r < 0 && withdraw(own))
-            return r;
+        r = party_sleep_for(me, own, me | WANTS, &rw->writer.word, WAITS_FOR_WRITER, deaths, deadline);
+        if (r < 0) {
+            r = deadlock_at(me, &rw->writer.word, WAITS_FOR_WRITER);
+            if (withdraw(own))
+                return r;
+        }
     }
 }
 
@@ -378,9 +383,9 @@ static int await_reader(uint32_t me, _Atomic uint32_t *at, crew_time *begin, cre
             continue;
         if (*begin == 0)
             *begin = crew_time_now();
-        r = party_sleep(me, at, word | WAITED, WAITS_FOR_OTHER, deaths, deadline);
+        r = party_sleep_for(me, at, word | WAITED, at, WAITS_FOR_READER, deaths, deadline);
         if (r < 0)
-            return r;
+            return deadlock_at(me, at, WAITS_FOR_READER);
     }
 }
 

@@ -55,6 +55,8 @@
  * All other numbers are hints. */
 #include "semaphore.h"
 
+#include "deadlock.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -262,6 +264,13 @@ static int wait_for(struct semaphore_shm *s, uint32_t me, uint32_t count, crew_t
         } else if ((bell & bits) == bits || swap_if(&s->bell, &bell, bell | bits)) {
             if (begin == 0)
                 begin = crew_time_now();
+            if (s->permits == 1) { /* of several any may come back: who holds one is not who is waited for */
+                r = party_sleep_for(me, &s->bell, bell | bits, &s->permit[0].owner, WAITS_FOR_PERMIT, deaths,
+                                    deadline);
+                if (r < 0)
+                    return deadlock_at(me, &s->permit[0].owner, WAITS_FOR_PERMIT);
+                continue;
+            }
             r = party_sleep(me, &s->bell, bell | bits, WAITS_FOR_OTHER, deaths, deadline);
             if (r < 0)
                 return r;
