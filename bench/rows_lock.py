@@ -53,6 +53,27 @@ def row_lock(bench, table):
                f"robust {three(min(shares['robust']))} {three(median(shares['robust']))}")
 
 
+def row_share(bench, table):
+    count = bench.size(2_000_000, 20_000)
+    pairs = [("read", "pread", "pthread_rwlock, shared"), ("write", "pwrite", "pthread_rwlock, shared"),
+             ("permit", "sem", "sem_t, shared"), ("signal", "sem", "sem_t, shared")]
+    words = {"read": "rwlock, read", "write": "rwlock, write", "permit": "semaphore of 2, with owners",
+             "signal": "semaphore of 2, unowned"}
+    with bench.driver("share") as shares:
+        bench.need_two_cpus()
+
+        def cost(command):
+            return lambda: shares.ask(command, count, 0) / count
+
+        names = [name + how for name in [*words, "pread", "pwrite", "sem"] for how in ("", "_two")]
+        with bench.mailbox_around(table):
+            times = alternate(bench.rounds(7), {name: cost(name) for name in names})
+    for how, what in (("", "alone"), ("_two", "two processes")):
+        for name, peer, called in pairs:
+            table.line(f"{words[name]}, {what}", times[name + how], called, times[peer + how], "ns", None)
+
+
 LOCK_ROWS = {
     "lock": (row_lock, "crew_lock against what glibc has: times its time"),
+    "share": (row_share, "crew_rwlock and crew_semaphore against what glibc has: times its time; no bar"),
 }
