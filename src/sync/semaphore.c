@@ -189,6 +189,14 @@ static uint32_t take(struct semaphore_shm *s, uint32_t me, uint32_t count)
     return taken;
 }
 
+__attribute__((noinline)) static void wake(struct semaphore_shm *s, uint32_t bell, uint32_t given)
+{
+    if (given == 1 && !(bell & MANY) && os_futex_wake_as(&s->bell, UINT32_MAX))
+        return;
+    atomic_fetch_and(&s->bell, ~(WAITERS | MANY));
+    party_wake(&s->bell, INT32_MAX);
+}
+
 /* Frees up to 'count' permits of 'me', and tells who waits. Returns how many. */
 static uint32_t give(struct semaphore_shm *s, uint32_t me, uint32_t count)
 {
@@ -202,11 +210,8 @@ static uint32_t give(struct semaphore_shm *s, uint32_t me, uint32_t count)
     if (given == 0)
         return 0;
     bell = atomic_fetch_add(&s->bell, CHANGE); /* [B] */
-    if (!(bell & WAITERS) ||
-        (given == 1 && !(bell & MANY) && os_futex_wake_as(&s->bell, UINT32_MAX)))
-        return given;
-    atomic_fetch_and(&s->bell, ~(WAITERS | MANY));
-    party_wake(&s->bell, INT32_MAX);
+    if (__builtin_expect((bell & WAITERS) != 0, 0))
+        wake(s, bell, given);
     return given;
 }
 
@@ -242,11 +247,15 @@ static void spin(const struct semaphore_shm *s, uint32_t bell)
         os_relax();
 }
 
-static int wait_for(struct semaphore_shm *s, uint32_t me, uint32_t count, crew_time deadline)
+/* Out of line: the way of who need not wait is short. */
+__attribute__((noinline)) static int wait_for(struct semaphore_shm *s, uint32_t me, uint32_t count,
+                                              crew_time deadline)
 {
     uint32_t bits = count > 1 ? WAITERS | MANY : WAITERS;
     crew_time begin = 0;
 
+    if (count_held(s, me) + count > s->permits)
+        return -EDEADLK;
     for (bool again = false;; again = true) {
         uint32_t deaths = party_deaths();
         uint32_t bell = load_total(&s->bell);
@@ -285,8 +294,6 @@ int semaphore_acquire_owned(struct semaphore_shm *s, uint32_t me, uint32_t count
         return -EINVAL;
     if (count == 1 && take_free(s, me))
         return 0;
-    if (count_held(s, me) + count > s->permits)
-        return -EDEADLK;
     return wait_for(s, me, count, deadline);
 }
 
