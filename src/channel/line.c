@@ -255,7 +255,7 @@ static int spin_for_message(const struct line *line, uint32_t me, struct line_me
 
     for (uint32_t i = 0; i < most && ring_is_checked(ring); i++) {
         os_relax();
-        if (ring_hold(ring, me, &m->place, &m->size) == 0) {
+        if (ring_hold(ring, me, SIZE_MAX, &m->place, &m->size) == 0) {
             lucky(line, most, true);
             return 0;
         }
@@ -277,7 +277,7 @@ int line_hold(const struct line *line, uint32_t me, struct line_message *m, crew
 
         if (r < 0)
             return r;
-        r = ring_hold(&shm->ring, me, &m->place, &m->size);
+        r = ring_hold(&shm->ring, me, SIZE_MAX, &m->place, &m->size);
         if (r < 0 && over == 0 && !spun) {
             spun = true;
             r = spin_for_message(line, me, m);

@@ -1,7 +1,8 @@
 /* queue.c - rings (ring.c), one for each priority; who waits; and leases.
  *
  *   shut         0, then 1 for ever. Who puts claims a slot, then looks; who gets looks, then looks for slots. So
- *                who is told that nothing is left has passed no slot that is still to be published.
+ *                who is told that nothing is left has passed no slot that is still to be published, and none that
+ *                another has in hand, whose message may come back: he waits, and who frees a slot then wakes him.
  *   items        changes when a message, or a lease, may be had; space when a slot is free; done when all may be
  *   space        through. waiters:1 changes:31: a sleeper sets the bit, looks again, and sleeps on the word.
  *   done
@@ -380,11 +381,13 @@ void queue_tell(struct queue_shm *queue, unsigned messages)
 
 /* -- getting ------------------------------------------------------------------------------- */
 
-/* A slot has become free. */
+/* A slot has become free. Once all is shut, others may have waited to see whether its message comes back. */
 static void taken(struct queue_shm *queue)
 {
-    wake(&queue->space, 1);
+    wake(&queue->space, queue->levels == 1 ? 1 : INT32_MAX); /* the one may want another's slot */
     wake(&queue->done, INT32_MAX);
+    if (load_total(&queue->shut))
+        wake(&queue->items, INT32_MAX);
 }
 
 static int take_once(struct queue_shm *queue, uint32_t me, const struct ring_want *want, size_t *size)
@@ -488,27 +491,24 @@ static int lend_once(struct queue_shm *queue, uint32_t me, const struct ring_wan
     struct ring_shm *ring = NULL;
     uint32_t index, level = queue->levels;
     uint64_t moving, held;
+    int none = -EAGAIN;
     int r = take_back(queue, me, want, size, out);
 
     if (r != -EAGAIN)
         return r;
     lease = claim_lease(queue, me, &index, &moving);
     if (!lease)
-        return -EAGAIN;
-    for (r = -EAGAIN; level-- > 0 && (r == -EAGAIN || r == -EBUSY);) {
+        return -EBUSY; /* there may be messages, which are for later */
+    while (level-- > 0) {
         ring = &queue->ring[level];
-        r = ring_hold(ring, me, &place, size); /* [2] */
-        if (r == 0)
+        r = ring_hold(ring, me, want->capacity, &place, size); /* [2] */
+        if (r != -EAGAIN && r != -EBUSY)
             break;
+        none = r == -EBUSY ? r : none;
     }
     if (r < 0) {
         give_up_lease(lease, moving);
-        return r;
-    }
-    if (*size > want->capacity) {
-        ring_put_back(ring, &place);
-        give_up_lease(lease, moving);
-        return -EMSGSIZE;
+        return r == -EMSGSIZE ? r : none;
     }
     store_relaxed(&lease->position, place.position); /* [3] */
     store_relaxed(&lease->level, level);

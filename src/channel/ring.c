@@ -23,7 +23,8 @@
  *   body         of a FULL message: written by p in FILLING; read by anybody in FULL, who believes it only if
  *                the word is the same afterwards [T]: so a reader that dies leaves the message there.
  *   blocks       of a BLOCK message: the slot's own block word and the size. Written by p in FILLING,
- *                by c in TAKEN. Where messages are lent (queue.c) the size of a FULL one, too. Blocks change hands as handover.h says.
+ *                by c in TAKEN. Who only looks at one reads its block while others may take it and use its memory
+ *                again, and believes that, too, only if the word is the same afterwards. Where messages are lent (queue.c) the size of a FULL one, too. Blocks change hands as handover.h says.
  *   spare        blocks for the next messages, each with a word that names who is at it: claimed and given
  *                back by that party alone, or by the repair when it is dead.
  *   checked      the deaths up to which the repair has looked at all slots. Who operates on the ring compares it
@@ -323,7 +324,7 @@ static int look(struct ring_shm *ring, uint64_t position, struct ring_place *pla
         }
         if (behind > 0 || (behind == 0 && word_state(word) == FREE))
             return none;
-        if (behind == 0 && word_state(word) == FILLING)
+        if (behind == 0)
             none = -EBUSY;
         gone = gone && behind < 0;
         passed += behind == 0;
@@ -374,22 +375,40 @@ void ring_put_back(struct ring_shm *ring, const struct ring_place *place)
         store_total(&slot->word, word_make(BLOCK, place->position >> 32, 0));
 }
 
+/* How long the message is; to be believed only if its word is the same afterwards. */
+static size_t size_of(const struct ring_shm *ring, const struct ring_place *place, uint64_t word)
+{
+    if (word_state(word) == BLOCK)
+        return load_relaxed(&ring->blocks[place->index].size);
+    return word_who(word) < ring->room ? word_who(word) : ring->room;
+}
+
+/* Seen before the message is touched, so that it never leaves its place for one who has no room for it. 0;
+ * -EMSGSIZE; -EAGAIN: another was faster. */
+static int fits(const struct ring_shm *ring, const struct ring_place *place, uint64_t word, size_t capacity,
+                size_t *size)
+{
+    size_t bytes = size_of(ring, place, word);
+    uint64_t same = word;
+
+    if (bytes <= capacity)
+        return 0;
+    if (!swap_if(&slot_at(ring, place->index)->word, &same, word))
+        return -EAGAIN;
+    *size = bytes;
+    return -EMSGSIZE;
+}
+
 /* A message in its slot. -EAGAIN: another was faster. */
 static int take_full(struct ring_shm *ring, uint32_t me, const struct ring_want *want,
                      const struct ring_place *place, uint64_t word, bool first, size_t *size)
 {
     struct ring_slot *slot = slot_at(ring, place->index);
-    size_t bytes = word_who(word) < ring->room ? word_who(word) : ring->room;
+    size_t bytes = size_of(ring, place, word);
     uint64_t next = want->peek ? word : word_make(FREE, (place->position >> 32) + 1, 0);
     void *block = NULL;
     int r;
 
-    if (!want->block && bytes > want->capacity) {
-        if (load_acquire(&slot->word) != word)
-            return -EAGAIN;
-        *size = bytes;
-        return -EMSGSIZE;
-    }
     if (want->block) {
         r = handover_alloc(me, bytes, &block);
         if (r < 0)
@@ -410,6 +429,40 @@ static int take_full(struct ring_shm *ring, uint32_t me, const struct ring_want 
     return 0;
 }
 
+/* The block of a message, or NULL: what is written there is none. */
+static void *block_in(const struct ring_shm *ring, const struct ring_place *place, size_t size)
+{
+    void *block = handover_block(load_relaxed(&ring->blocks[place->index].block));
+
+    return block && arena_contains(roster_arena(), block, size) ? block : NULL;
+}
+
+/* What the caller holds is no message: another process has written what it should not. */
+static int discard(struct ring_shm *ring, uint32_t me, const struct ring_place *place)
+{
+    free_block(me, &ring->blocks[place->index].block);
+    drop(ring, place);
+    return -EAGAIN;
+}
+
+/* Copies a message in a block that others may take meanwhile, and use again: then it was nothing. */
+static int peek_block(struct ring_shm *ring, uint32_t me, const struct ring_want *want,
+                      const struct ring_place *place, uint64_t word, size_t *size)
+{
+    size_t bytes = size_of(ring, place, word);
+    const void *block = block_in(ring, place, bytes);
+    uint64_t same = word;
+
+    if (block && bytes <= want->capacity)
+        ring_copy_out(want->buf, block, bytes);
+    if (!swap_if(&slot_at(ring, place->index)->word, &same, word))
+        return -EAGAIN;
+    if (!block)
+        return hold(ring, me, place, word) ? discard(ring, me, place) : -EAGAIN;
+    *size = bytes;
+    return 0;
+}
+
 /* A message in a block. */
 static int take_block(struct ring_shm *ring, uint32_t me, const struct ring_want *want,
                       const struct ring_place *place, uint64_t word, size_t *size)
@@ -421,17 +474,9 @@ static int take_block(struct ring_shm *ring, uint32_t me, const struct ring_want
     if (!hold(ring, me, place, word))
         return -EAGAIN;
     bytes = load_relaxed(&where->size);
-    block = handover_block(load_relaxed(&where->block));
-    if (!block || !arena_contains(roster_arena(), block, bytes)) { /* another process wrote it */
-        free_block(me, &where->block);
-        drop(ring, place);
-        return -EAGAIN;
-    }
-    if (!want->block && bytes > want->capacity) {
-        ring_put_back(ring, place);
-        *size = bytes;
-        return -EMSGSIZE;
-    }
+    block = block_in(ring, place, bytes);
+    if (!block)
+        return discard(ring, me, place);
     *size = bytes;
     if (want->block) {
         *want->block = party_disown(me, &where->block);
@@ -439,10 +484,6 @@ static int take_block(struct ring_shm *ring, uint32_t me, const struct ring_want
         return 0;
     }
     memcpy(want->buf, block, bytes);
-    if (want->peek) {
-        ring_put_back(ring, place);
-        return 0;
-    }
     block = party_disown(me, &where->block);
     drop(ring, place);
     ring_keep(ring, me, block, bytes);
@@ -459,8 +500,12 @@ int ring_take(struct ring_shm *ring, uint32_t me, const struct ring_want *want, 
 
         if (r < 0)
             return r;
-        r = word_state(word) == FULL ? take_full(ring, me, want, &place, word, first, size)
-                                     : take_block(ring, me, want, &place, word, size);
+        if (!want->block)
+            r = fits(ring, &place, word, want->capacity, size);
+        if (r == 0)
+            r = word_state(word) == FULL ? take_full(ring, me, want, &place, word, first, size)
+                : want->peek             ? peek_block(ring, me, want, &place, word, size)
+                                         : take_block(ring, me, want, &place, word, size);
         if (r != -EAGAIN)
             return r;
     }
@@ -468,7 +513,7 @@ int ring_take(struct ring_shm *ring, uint32_t me, const struct ring_want *want, 
 
 /* -- leases -------------------------------------------------------------------------------- */
 
-int ring_hold(struct ring_shm *ring, uint32_t me, struct ring_place *place, size_t *size)
+int ring_hold(struct ring_shm *ring, uint32_t me, size_t capacity, struct ring_place *place, size_t *size)
 {
     for (;;) {
         uint64_t word;
@@ -477,10 +522,11 @@ int ring_hold(struct ring_shm *ring, uint32_t me, struct ring_place *place, size
 
         if (r < 0)
             return r;
-        if (hold(ring, me, place, word)) {
-            *size = word_state(word) == BLOCK   ? load_relaxed(&ring->blocks[place->index].size)
-                    : word_who(word) < ring->room ? word_who(word)
-                                                  : ring->room;
+        r = fits(ring, place, word, capacity, size);
+        if (r == -EMSGSIZE)
+            return r;
+        if (r == 0 && hold(ring, me, place, word)) {
+            *size = size_of(ring, place, word);
             return 0;
         }
     }

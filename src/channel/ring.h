@@ -80,7 +80,7 @@ struct ring_want {
 };
 
 /* Takes the oldest message. 0; -EAGAIN: there is none; -EBUSY: the same, but somebody is about to publish
- * one; -EMSGSIZE: longer than the capacity; -ENOMEM. '*size' is its size in the first case and in the
+ * one, or has one in hand that comes back if he dies; -EMSGSIZE: longer than the capacity; -ENOMEM. '*size' is its size in the first case and in the
  * fourth. */
 int ring_take(struct ring_shm *ring, uint32_t me, const struct ring_want *want, size_t *size);
 
@@ -106,7 +106,7 @@ const char *ring_check(const struct ring_shm *ring);
 /* -- for leases (queue.c) ----------------------------------------------------------------------- */
 
 /* The oldest message stays where it is, TAKEN by 'me'. As ring_take(). */
-int ring_hold(struct ring_shm *ring, uint32_t me, struct ring_place *place, size_t *size);
+int ring_hold(struct ring_shm *ring, uint32_t me, size_t capacity, struct ring_place *place, size_t *size);
 
 /* Its bytes; or its block's word, if it lies in a block. */
 const _Atomic uint64_t *ring_bytes(const struct ring_shm *ring, const struct ring_place *place);

@@ -228,6 +228,19 @@ BUGS = [
     ('who puts looks whether it is shut, and then claims', 'channel/queue.c',
      '    if (load_total(&queue->shut)) {\n', '    if (load_total(&queue->shut) > 1) {\n',
      'queue: one shuts and empties'),
+    ('a message in somebody\'s hand counts as gone', 'channel/ring.c',
+     '        if (behind == 0)\n            none = -EBUSY;\n',
+     '        if (behind == 0 && word_state(word) == FILLING)\n            none = -EBUSY;\n',
+     'queue: one gets a long message, one shuts'),
+    ('a slot of one priority is told to who waits for another', 'channel/queue.c',
+     'wake(&queue->space, queue->levels == 1 ? 1 : INT32_MAX);', 'wake(&queue->space, 1);',
+     'queue: two put at their priorities'),
+    ('who peeks holds the message, and puts it back without a word', 'channel/ring.c',
+     '    if (!swap_if(&slot_at(ring, place->index)->word, &same, word))\n        return -EAGAIN;\n'
+     '    if (!block)\n',
+     '    (void)same;\n    if (!hold(ring, me, place, word))\n        return -EAGAIN;\n'
+     '    ring_put_back(ring, place);\n    if (!block)\n',
+     'queue: one peeks'),
     ('a reader looks for a writer, and then says that it is there', 'sync/rwlock.c',
      '    use_line(rw, me);\n    while (__builtin_expect(!swap_if(own, &word, me), 0)) { /* [A] */\n'
      '        if ((word & OWNER) == me)\n            return -EDEADLK;\n'

@@ -75,10 +75,10 @@ static void free_memory(uint32_t party, void *block)
 
 /* -- what is there before ------------------------------------------------------------------------- */
 
-static int put_value(uint32_t me, unsigned value, crew_time deadline)
+static int put_at(uint32_t me, unsigned value, unsigned level, crew_time deadline)
 {
     unsigned char bytes[LONG];
-    struct queue_message message = { .data = bytes, .size = here()->notes.size };
+    struct queue_message message = { .data = bytes, .size = here()->notes.size, .level = level };
     int r;
 
     memset(bytes, (int)value, sizeof bytes);
@@ -88,6 +88,11 @@ static int put_value(uint32_t me, unsigned value, crew_time deadline)
         atomic_fetch_add(&here()->notes.put[value], 1);
     }
     return r;
+}
+
+static int put_value(uint32_t me, unsigned value, crew_time deadline)
+{
+    return put_at(me, value, 0, deadline);
 }
 
 /* The value of a message; 0: it is torn. */
@@ -111,11 +116,11 @@ static int get_value(uint32_t me, unsigned *value, struct crew_lease *lease, cre
     return r;
 }
 
-static void make(size_t size, bool lease, unsigned laps, unsigned full)
+static void make_levels(unsigned levels, size_t size, bool lease, unsigned laps, unsigned full)
 {
     struct memory *m = here();
     struct crew_queue_options options = { .capacity = SLOTS, .message_size = SHORT, .lease = lease,
-                                          .leases = 2 };
+                                          .leases = 2, .priorities = levels };
     struct crew_lease none;
     void *memory;
     size_t bytes;
@@ -157,6 +162,11 @@ static void make(size_t size, bool lease, unsigned laps, unsigned full)
             death_misuse("the queue");
 }
 
+static void make(size_t size, bool lease, unsigned laps, unsigned full)
+{
+    make_levels(1, size, lease, laps, full);
+}
+
 static void empty_short(void) { make(SHORT, false, 0, 0); }
 static void empty_long(void) { make(LONG, false, 0, 0); }
 static void wrapped_short(void) { make(SHORT, false, 3, 1); }
@@ -165,6 +175,15 @@ static void full_short(void) { make(SHORT, false, 1, SLOTS); }
 static void full_long(void) { make(LONG, false, 1, SLOTS); }
 static void lent_short(void) { make(SHORT, true, 1, 1); }
 static void lent_long(void) { make(LONG, true, 1, 1); }
+
+/* Both priorities are full. */
+static void full_levels(void)
+{
+    make_levels(2, SHORT, false, 0, SLOTS);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (put_at(here()->notes.root, VALUES - 3, 1, CREW_NOW) < 0)
+            death_misuse("the queue");
+}
 
 /* Got by somebody with a lease, who died. */
 static void came_back(size_t size)
@@ -294,6 +313,36 @@ static int peek_0(void)
     if (r == 0 && value_in(bytes, size) == 0)
         atomic_fetch_add(&here()->notes.torn, 1);
     return r == -EAGAIN ? 0 : r;
+}
+
+/* Has no room for it: it stays first. */
+static int get_nothing_0(void)
+{
+    unsigned char byte;
+    struct crew_lease lease;
+    size_t size = 0;
+    int r = queue_get(&here()->queue, here()->notes.party[0], &(struct ring_want){ .buf = &byte, .capacity = 1 },
+                      &size, &lease, CREW_NOW);
+
+    return r == -EMSGSIZE || r == -EAGAIN ? 0 : r;
+}
+
+static int shut_1(void)
+{
+    queue_shut(&here()->queue);
+    return get(1, CREW_FOREVER);
+}
+
+static int put_low_0(void) { return put_at(here()->notes.party[0], 1, 0, CREW_FOREVER); }
+static int put_high_1(void) { return put_at(here()->notes.party[1], 2, 1, CREW_FOREVER); }
+
+/* Takes one of the greater priority. */
+static int get_high_2(void)
+{
+    struct crew_lease lease;
+    unsigned value;
+
+    return get_value(here()->notes.party[2], &value, &lease, CREW_FOREVER);
 }
 
 static int put_and_shut_0(void)
@@ -454,6 +503,14 @@ static const char *check_lease(const struct death_end *ends)
     return check(ends);
 }
 
+static const char *check_levels(const struct death_end *ends)
+{
+    for (unsigned p = 0; p < 2; p++)
+        if (ends[p].how == DEATH_BLOCKED && ring_has_room(&here()->queue.ring[p]))
+            return "hang: there is room, and who waits for it sleeps";
+    return queue_check(&here()->queue);
+}
+
 #define QUEUE_CASE(what, before, repair, after, ...)                                             \
     { .name = "queue: " what, .size = sizeof(struct memory), .setup = before, .recover = repair, \
       .check = after, .operation = { __VA_ARGS__ } }
@@ -486,6 +543,12 @@ static const struct death_case list[] = {
                put_before_shut_1, get_2),
     QUEUE_CASE("one shuts and empties it, one puts", empty_short, recover, check, shut_and_empty_0,
                put_before_shut_1),
+    QUEUE_CASE("one peeks at a long message, one gets it", wrapped_long, recover, check, peek_0, get_1),
+    QUEUE_CASE("one has no room for it, one gets it", wrapped_long, recover, check, get_nothing_0, get_1),
+    QUEUE_CASE("one has no room for a lease, one gets it", lent_short, recover, check, get_nothing_0, get_1),
+    QUEUE_CASE("one gets a long message, one shuts and gets", wrapped_long, recover, check, get_0, shut_1),
+    QUEUE_CASE("two put at their priorities, one gets", full_levels, recover, check_levels, put_low_0,
+               put_high_1, get_high_2),
     QUEUE_CASE("two get and do", lent_short, recover, check, get_0, get_1),
     QUEUE_CASE("one puts, two get and do", came_back_short, recover, check, put_0, get_1),
 };

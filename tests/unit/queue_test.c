@@ -220,6 +220,8 @@ START_TEST(a_lease_is_done_once)
     ck_assert_ok(crew_queue_get_lease(queue, &value, sizeof value, NULL, &lease, CREW_NOW));
     ck_assert(value == 1 && lease.attempt == 1);
     ck_assert_error(crew_queue_get_lease(queue, &value, sizeof value, NULL, &other, CREW_NOW), -EAGAIN);
+    crew_queue_shut(queue); /* nothing more is put, but this is not the end: a message is left */
+    ck_assert_error(crew_queue_get_lease(queue, &value, sizeof value, NULL, &other, CREW_NOW), -EAGAIN);
     crew_queue_stats(queue, &stats);
     ck_assert(stats.messages == 1 && stats.leased == 1);
     ck_assert_error(crew_queue_join(queue, CREW_NOW), -EAGAIN);
