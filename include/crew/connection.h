@@ -75,6 +75,8 @@ CREW_API CREW_CHECKED int crew_connection_send(crew_connection *c, const void *b
  * -EINVAL  more than that
  * -EBADF   one of them is none
  * -ENOTSUP over TCP
+ * -ENOBUFS over a pipe: some 200 messages with descriptors are on the way, and not received
+ * -ETOOMANYREFS   so many are on the way as this user may have open
  *
  * Owns: the caller's descriptors stay open, and the caller's. */
 CREW_API CREW_CHECKED int crew_connection_send_descriptors(crew_connection *c, const void *bytes,
@@ -118,6 +120,8 @@ CREW_API CREW_CHECKED int crew_connection_recv_into(crew_connection *c, void *bu
  * count           set to how many came, also when there was no room
  *
  * -EMSGSIZE       longer than 'capacity', or more than 'most'; it stays the next
+ * -EMFILE         over a pipe: this process can have no more; they are lost, and the message with them.
+ *                 Over a socket that ends the connection: -EPROTO
  *
  * Owns: the descriptors are the caller's. */
 CREW_API CREW_CHECKED int crew_connection_recv_descriptors(crew_connection *c, void *buf,
