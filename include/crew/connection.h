@@ -120,8 +120,8 @@ CREW_API CREW_CHECKED int crew_connection_recv_into(crew_connection *c, void *bu
  * count           set to how many came, also when there was no room
  *
  * -EMSGSIZE       longer than 'capacity', or more than 'most'; it stays the next
- * -EMFILE         over a pipe: this process can have no more; they are lost, and the message with them.
- *                 Over a socket that ends the connection: -EPROTO
+ * -EMFILE         over a pipe: this process can have no more; they are lost, and the message with
+ *                 them. Over a socket that ends the connection: -EPROTO
  *
  * Owns: the descriptors are the caller's. */
 CREW_API CREW_CHECKED int crew_connection_recv_descriptors(crew_connection *c, void *buf,
@@ -162,7 +162,8 @@ CREW_API struct crew_wait crew_wait_connection(crew_connection *c);
  *
  * 0            named
  * -EPERM       over a pipe: another process is named, and only the root may do that
- * -ESRCH       over a pipe: no such process in the crew, or it has ended
+ * -ESRCH       over a pipe: no such process is in the crew, nor was, as far as anybody knows
+ * CREW_ECLOSED, CREW_EPEERDIED   over a pipe: this end is over
  * -EAGAIN      over a pipe: so many use it already as the options of crew_pipe_open() allow
  * -EBUSY       over a socket: a message is half sent or half received here, or not fetched
  * CREW_EMISUSE over a pipe: the calling process is no member of the crew */

@@ -18,16 +18,21 @@
  *     crew_connection_close(ours);
  *
  * Who is at the other end. The first operation of a process on an end makes it a user of the end,
- * for all to see; crew_connection_bind() does so for a process that has not begun yet. An end is over
+ * for all to see; crew_connection_bind() does so for a process that has not begun yet. It is over
  *
  *   1. when all its users have closed it: who is at the other one receives what was sent, then
  *      CREW_ECLOSED;
  *   2. when all have closed it or died, and one at least has died: the same, then CREW_EPEERDIED.
  *      Copies of the end in processes that never used it don't count: they keep nobody waiting;
  *   3. when nobody ever used it, and no process has a copy any more, for all have closed it or ended:
- *      then CREW_EPEERDIED. For this one the root should close an end that it will not use.
+ *      CREW_EPEERDIED. For this one the root should close an end that it will not use.
  *
- * An end that is over stays so: who comes later gets the same answer from it.
+ * An end that is over stays so: who comes later gets the same answer from it. So where several
+ * processes shall use one end, the root is a user of it until all have been named:
+ *
+ *     crew_connection_bind(theirs, 0);
+ *     for (...) start each, and crew_connection_bind(theirs, its pid);
+ *     crew_connection_close(theirs);
  *
  * Sharing. Any number of threads and processes may use one end; each message goes to one of those
  * that receive, whole. A fork after open() needs nothing: each process has a copy of both handles,

@@ -535,7 +535,7 @@ static int pipe_bind(crew_connection *c, pid_t pid)
         return use(e, &me);
     if ((life_me() & (SEATS - 1)) != 1)
         return -EPERM;
-    id = process_find(pid);
+    id = process_was(pid); /* also if it is dead already: then the end is told so */
     if (id == 0)
         return -ESRCH;
     r = end_bind(end_of(e, e->side), id);
