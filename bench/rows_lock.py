@@ -73,7 +73,19 @@ def row_share(bench, table):
             table.line(f"{words[name]}, {what}", times[name + how], called, times[peer + how], "ns", None)
 
 
+def row_idle(bench, table):
+    each, milliseconds = bench.size((34, 33, 33), (2, 2, 2)), bench.size(10_000, 200)
+    figures = ask_once([bench.program("idle"), *map(str, each), str(milliseconds)])
+    names = ("a lock", "an event", "a queue")
+    for count, name, switches, ticks in zip(each, names, figures[::2], figures[1::2]):
+        for what, figure in (("wake-ups", switches), ("ticks of CPU time", ticks)):
+            verdict = table.verdict(at_most(0), figure, bracketed=False)
+            table.lines.append(f"  {f'{count} wait for {name}':38} {f'{figure:.0f} {what}':55} "
+                               f"{'':39} {'at most 0':13} {verdict}")
+
+
 LOCK_ROWS = {
     "lock": (row_lock, "crew_lock against what glibc has: times its time"),
     "share": (row_share, "crew_rwlock and crew_semaphore against what glibc has: times its time; no bar"),
+    "idle": (row_idle, "100 processes that wait for 10 s: wake-ups and CPU time"),
 }

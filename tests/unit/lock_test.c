@@ -325,9 +325,40 @@ START_TEST(it_outlives_who_opened_it)
 }
 END_TEST
 
+/* Reads the numbers of a lock that others use all the while. */
+static int read_numbers(crew_task *task)
+{
+    struct shared *s = shared_of(task);
+    struct crew_lock_stats before = { 0 }, now = { 0 };
+
+    while (now.acquired < 2 * s->rounds) {
+        crew_lock_stats(&s->lock, &now);
+        if (now.acquired < before.acquired || now.contended < before.contended ||
+            now.waited < before.waited || now.longest < before.longest || now.held < before.held)
+            return 1;
+        before = now;
+    }
+    return now.held > 0 && now.longest_held > 0 ? 0 : 2;
+}
+
+START_TEST(another_process_reads_the_numbers_and_stops_nobody)
+{
+    struct shared *s = make_shared(&(struct crew_lock_options){ .timed = true });
+    crew_process *p[3];
+
+    s->rounds = 20000;
+    p[0] = start(read_numbers, s);
+    p[1] = start(count_up, s);
+    p[2] = start(count_up, s);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(join(p[i]).status, 0);
+    drop_shared(s);
+}
+END_TEST
+
 UNIT_TESTS("lock", one_at_a_time_among_processes, one_at_a_time_among_threads_as_often_as_it_likes,
           what_can_not_be_is_told, a_deadline_ends_the_wait, the_dead_hand_it_on_with_their_name,
           what_nobody_mended_is_broken_for_all, a_repair_function_mends_and_nobody_hears_of_it,
-          a_repair_function_may_acquire_what_it_has,
-          a_thread_that_ends_hands_it_on, ten_thousand_held_by_one_are_all_handed_on,
-          it_outlives_who_opened_it)
+          a_repair_function_may_acquire_what_it_has, a_thread_that_ends_hands_it_on,
+          ten_thousand_held_by_one_are_all_handed_on, it_outlives_who_opened_it,
+          another_process_reads_the_numbers_and_stops_nobody)
