@@ -15,7 +15,9 @@
 #include "lock.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct step {
@@ -28,7 +30,35 @@ struct walk {
     struct step step[CREW_DEADLOCK_MOST];
 };
 
-static _Thread_local struct crew_deadlock last;
+/* The calling thread's last one, from malloc(): a thread-local of this size would keep the library from being
+ * loaded by dlopen(). */
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool keyed;
+
+static void make_key(void)
+{
+    keyed = pthread_key_create(&key, free) == 0;
+}
+
+static void keep(const struct crew_deadlock *cycle)
+{
+    struct crew_deadlock *last;
+
+    pthread_once(&once, make_key);
+    if (!keyed)
+        return;
+    last = pthread_getspecific(key);
+    if (!last) {
+        last = malloc(sizeof *last);
+        if (last && pthread_setspecific(key, last) != 0) {
+            free(last);
+            last = NULL;
+        }
+    }
+    if (last)
+        *last = *cycle;
+}
 
 static uint32_t holder_of(const struct party_view *party)
 {
@@ -122,7 +152,7 @@ int deadlock_at(uint32_t me, const _Atomic uint32_t *holder, enum waits_for kind
     if (!party_describe(me, &known.pid, known.process) || !go(&walk, me, &known) || walk.first != 0 ||
         !find(me, &known, &cycle))
         return -ETIMEDOUT;
-    last = cycle;
+    keep(&cycle);
     return CREW_EDEADLOCK;
 }
 
@@ -139,5 +169,6 @@ bool deadlock_find(struct crew_deadlock *cycle)
 
 const struct crew_deadlock *deadlock_last(void)
 {
-    return last.count > 0 ? &last : NULL;
+    pthread_once(&once, make_key);
+    return keyed ? pthread_getspecific(key) : NULL;
 }
