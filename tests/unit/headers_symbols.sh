@@ -48,6 +48,14 @@ dynamic()
     readelf -W -d "$library" | grep -- "$1"
 }
 
+# A library that comes late finds room for a few hundred bytes of thread-local storage.
+little_for_each_thread()
+{
+    size=$(readelf -W -l "$library" | awk '$1 == "TLS" { print $6 }')
+    echo "${size:-0x0} bytes"
+    [ "$((${size:-0}))" -le 256 ]
+}
+
 version_told()
 {
     told=$(echo 'CREW_VERSION CREW_VERSION_MAJOR CREW_VERSION_MINOR CREW_VERSION_PATCH' |
@@ -58,6 +66,7 @@ version_told()
 
 holds "the library exports what the headers declare, and nothing else" same_functions
 holds "the static library has the same names, and takes no other" same_in_archive
+holds "the library can be loaded by dlopen: it has little for each thread" little_for_each_thread
 holds "every exported function carries a version" all_versioned
 holds "the soname is libcrew.so.0" dynamic 'SONAME.*\[libcrew\.so\.0\]'
 holds "relocations are read-only once it is loaded" dynamic 'BIND_NOW\|FLAGS.*NOW'
