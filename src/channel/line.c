@@ -30,6 +30,7 @@
  *   closing: over, not stirred yet    over, asleep         the same
  *   repairing                         a lock of the dead   the next gets it, and repairs all */
 #include "line.h"
+#include "copy.h"
 
 #include <errno.h>
 #include <string.h>
@@ -218,7 +219,7 @@ int line_send(const struct line *line, uint32_t me, const void *bytes, size_t si
         r = ring_block(&line->shm->ring, me, size, &block);
         if (r < 0)
             return r;
-        memcpy(block, bytes, size);
+        copy_to_others(block, bytes, size);
     }
     for (;;) {
         uint32_t deaths = party_deaths(), seen = load_total(space);

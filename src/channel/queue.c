@@ -47,6 +47,7 @@
  *   the repairer                  its lock, hurt         the next gets the lock and does it all again
  */
 #include "queue.h"
+#include "copy.h"
 
 #include <errno.h>
 #include <string.h>
@@ -314,7 +315,7 @@ static int prepare(struct ring_shm *ring, uint32_t me, const struct queue_messag
         return 0;
     r = ring_block(ring, me, message->size, block);
     if (r == 0)
-        memcpy(*block, message->data, message->size);
+        copy_to_others(*block, message->data, message->size);
     return r;
 }
 
