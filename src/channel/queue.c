@@ -62,6 +62,7 @@ enum lease { FREE = 0, MOVING, HELD, BACK, DONE, STATES };
 #define TIMES ((UINT64_C(1) << 24) - 1)
 #define SPIN_MOST 1000 /* looks before falling asleep: about what that costs */
 #define SPIN_LEAST 16
+#define SPIN_PAUSE 16
 
 static uint64_t lease_make(enum lease state, uint64_t attempt, uint64_t times, uint64_t who)
 {
@@ -219,13 +220,16 @@ static bool has_message(const void *context)
     return false;
 }
 
-/* Looks a little longer; a process that is out of luck looks less the next time. */
+/* Looks a little longer, and more and more rarely: each look takes the line from who is about to write it, and who
+ * comes a little later finds more than one message. A process that is out of luck looks less the next time. */
 static bool spin(bool (*there)(const void *), const void *context)
 {
-    uint32_t steps = load_relaxed(&queue_patience);
+    uint32_t steps = load_relaxed(&queue_patience), pause = 1;
 
-    for (uint32_t i = 0; i < steps; i++) {
-        os_relax();
+    for (uint32_t i = 0; i < steps; i += pause) {
+        pause = pause < SPIN_PAUSE ? pause * 2 : pause;
+        for (uint32_t n = 0; n < pause; n++)
+            os_relax();
         if (there(context)) {
             store_relaxed(&queue_patience, steps * 2 < SPIN_MOST ? steps * 2 : SPIN_MOST);
             return true;

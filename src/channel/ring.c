@@ -105,7 +105,7 @@ static void fetch_ahead(const struct ring_shm *ring, const struct ring_slot *slo
     const char *at = (const char *)slot + AHEAD;
 
     if (at < ring->slot + (size_t)ring->slots * ring->stride)
-        __builtin_prefetch(at, 1, 3);
+        os_fetch_to_write(at);
 }
 
 /* -- bytes --------------------------------------------------------------------------------- */

@@ -46,6 +46,16 @@ static inline void os_relax(void)
 #endif
 }
 
+/* Asks for the line at 'address', which will be written soon. Any address will do. */
+static inline void os_fetch_to_write(const void *address)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address)); /* gcc would not, for any x86-64 */
+#else
+    __builtin_prefetch(address, 1, 3);
+#endif
+}
+
 /* Lets others run. */
 void os_yield(void);
 
