@@ -3,7 +3,10 @@
 #include "death.h"
 
 #include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 
 char *death_arena;
 struct death_kernel death_kernel;
+int64_t death_time;
 
 static struct {
     unsigned cases, failed;
@@ -118,22 +122,45 @@ void death_note(struct death_report *r, const char *verdict, void (*where)(char 
         r->broken++;
 }
 
+/* addr2line, which answers until this process ends: to read the program takes it longest. */
+static FILE *ask, *answer;
+
+static void start_addr2line(void)
+{
+    char program[32];
+    int to[2], from[2];
+    pid_t pid;
+
+    snprintf(program, sizeof program, "/proc/%d/exe", (int)getpid());
+    if (pipe2(to, O_CLOEXEC) < 0 || pipe2(from, O_CLOEXEC) < 0)
+        return;
+    pid = fork();
+    if (pid == 0) {
+        dup2(to[0], STDIN_FILENO);
+        dup2(from[1], STDOUT_FILENO);
+        close(STDERR_FILENO);
+        execlp("addr2line", "addr2line", "-s", "-f", "-e", program, NULL);
+        _exit(127);
+    }
+    close(to[0]);
+    close(from[1]);
+    signal(SIGPIPE, SIG_IGN); /* it is missing */
+    ask = fdopen(to[1], "w");
+    answer = fdopen(from[0], "r");
+}
+
 void death_place(const void *code, char *buf, size_t size)
 {
     uintptr_t at = (uintptr_t)code - 1; /* code is where the call returns to */
-    char command[128], function[80] = "", line[160] = "";
-    FILE *f;
+    char function[80] = "", line[160] = "";
 
     if (__ehdr_start.e_type == ET_DYN)
         at -= (uintptr_t)&__ehdr_start;
-    snprintf(command, sizeof command, "addr2line -s -f -e /proc/%d/exe 0x%lx 2>/dev/null",
-             (int)getpid(), (unsigned long)at);
-    f = popen(command, "r");
-    if (f) {
-        if (!fgets(function, sizeof function, f) || !fgets(line, sizeof line, f))
-            line[0] = 0;
-        pclose(f);
-    }
+    if (!ask)
+        start_addr2line();
+    if (ask && answer && fprintf(ask, "0x%lx\n", (unsigned long)at) > 0 && fflush(ask) == 0 &&
+        (!fgets(function, sizeof function, answer) || !fgets(line, sizeof line, answer)))
+        line[0] = 0;
     function[strcspn(function, "\n")] = 0;
     line[strcspn(line, " \n")] = 0;
     if (line[0] && line[0] != '?')
@@ -174,7 +201,10 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
             printf("%.2g of the schedules", r->share);
         else
             printf("every schedule");
-        printf(" of %u events in %ld accesses", c->events ? c->events : 3, r->stores);
+        if (r->switches)
+            printf(" of %u switches in %ld accesses", r->switches, r->stores);
+        else
+            printf(" of %u events in %ld accesses", c->events ? c->events : 3, r->stores);
     }
     if (r->ways > 0)
         printf(", %.3g sequences", r->ways);
@@ -188,6 +218,8 @@ void death_print(unsigned number, const char *engine, const struct death_case *c
     printf(": %ld hang, %ld lost, %ld twice, %ld broken\n", r->hang, r->lost, r->twice, r->broken);
     if (wrong)
         printf("# first: %s\n", r->first);
+    if (wrong && r->number[0])
+        printf("# again: CREW_DEATH_REPLAY=%s %s '%s'\n", r->number, program_invocation_short_name, c->name);
     sum.cases++;
     sum.failed += wrong != 0;
     sum.states += r->states;

@@ -1,7 +1,7 @@
 /* death.h - proves a protocol in shared memory by killing its users everywhere.
  *
  * A case says how the arena looks before (setup), what one process does there (operation), how the
- * survivors repair what it left (recover), and what must then be true (check). Three engines run
+ * survivors repair what it left (recover), and what must then be true (check). Four engines run
  * the same case:
  *
  *   every_store        the code is compiled with hooks (hooks.h). The process dies before each of
@@ -11,6 +11,7 @@
  *                      Then once more with fork() and a real SIGKILL at each store.
  *   together           two or three processes at once, as coroutines: every schedule with up to
  *                      'events' switches and deaths, also in the middle of the repair.
+ *   every_schedule     the same, but nobody dies: every schedule with up to three switches.
  *   every_instruction  the code as it is shipped, in a traced child: its state after each machine
  *                      instruction is repaired and checked; and a real SIGKILL after exactly k
  *                      instructions, for each k.
@@ -28,6 +29,7 @@
 
 #define DEATH_ARENA ((size_t)256 << 20) /* most bytes of an arena */
 #define DEATH_PROCESSES 3               /* in one case            */
+#define DEATH_NUMBER 40                 /* bytes of a number (replay.h) */
 
 enum death_how {
     DEATH_ABSENT,   /* this case has no such process                  */
@@ -87,6 +89,9 @@ _Noreturn void death_exit(void);
 /* Called where the library says that its user is to blame, and would abort(). */
 _Noreturn void death_misuse(const char *what);
 
+/* The clock: it stands at the same time whenever a case begins. */
+extern int64_t death_time;
+
 /* What they do: the engine that runs puts its own here. */
 extern struct death_kernel {
     bool (*wait)(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names);
@@ -112,13 +117,16 @@ struct death_report {
     double share;      /* together: of the schedules was run; 1: all                            */
     double seconds;
     double kill_seconds;
+    unsigned switches; /* every_schedule: in one schedule, at most                              */
     long hang, lost, twice, broken;
     char first[768];   /* the first that went wrong, with its place                             */
+    char number[DEATH_NUMBER]; /* its number, for CREW_DEATH_REPLAY; or ""                      */
 };
 
 /* Each runs one case and fills 'report'; 0 if nothing went wrong, else how many states did. */
 long death_every_store(const struct death_case *c, struct death_report *report);
 long death_together(const struct death_case *c, struct death_report *report);
+long death_every_schedule(const struct death_case *c, struct death_report *report);
 long death_every_instruction(const struct death_case *c, struct death_report *report);
 
 /* NULL, or why death_every_instruction() can't run here. */

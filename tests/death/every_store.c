@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "image.h"
 #include "known.h"
+#include "replay.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -27,7 +28,7 @@
 #define VERIFIED 40 /* states of a case after which image_verify() is asked */
 #define NONE UINT32_MAX
 
-enum how { RAN = 1, CRASHED, BLOCKED, ENDLESS, MISUSED };
+enum how { RAN = 1, DIED, BLOCKED, ENDLESS, MISUSED };
 
 static const struct death_case *the_case;
 static struct death_report *report;
@@ -55,7 +56,9 @@ static size_t saved_count, saved_room;
 
 static uint32_t current; /* node, whose repair runs; NONE: the operation does     */
 static long ordinal;     /* of the store that is about to be done                  */
+static int64_t begin_time;
 static bool each;        /* a process could die before each store: note what is left */
+static long last_store;  /* replay: it dies before this one                        */
 
 static void *grow(void *array, size_t size, size_t *room, size_t wanted)
 {
@@ -71,14 +74,33 @@ static void *grow(void *array, size_t size, size_t *room, size_t wanted)
     return array;
 }
 
+/* A digit of a number: the store before which it died. */
+#define DIGIT_NONE 0x7fff  /* it returned, or waits */
+#define DIGIT_WEAK 0x8000  /* of the first: weak compare-and-swaps failed for no reason */
+_Static_assert(MOST_DEATHS <= REPLAY_DIGITS, "a digit for each death");
+
+static void number(const uint32_t *way, unsigned depth)
+{
+    struct replay r = { .count = depth > 0 ? depth : 1 };
+
+    for (unsigned i = 0; i < depth && i < REPLAY_DIGITS; i++) {
+        const struct node *node = &nodes[way[depth - 1 - i]];
+
+        r.digit[i] = (uint16_t)(node->store > 0 && node->store < DIGIT_NONE ? node->store : DIGIT_NONE);
+    }
+    r.digit[0] |= hooks.weak_fails ? DIGIT_WEAK : 0;
+    replay_write(&r, report->number);
+}
+
 static void where(char *buf, size_t size)
 {
     uint32_t way[MOST_DEATHS + 1];
     unsigned depth = 0;
     int n = 0;
 
-    for (uint32_t i = current; i != NONE && depth <= MOST_DEATHS; i = nodes[i].parent)
+    for (uint32_t i = current; i != NONE && depth < MOST_DEATHS; i = nodes[i].parent)
         way[depth++] = i;
+    number(way, depth);
     for (unsigned i = 0; i < depth && n >= 0 && (size_t)n < size; i++) {
         const struct node *node = &nodes[way[depth - 1 - i]];
         char place[256];
@@ -142,11 +164,26 @@ static void dies(const void *code)
 
 static void reached(void)
 {
+    if (replay_now)
+        replay_access(phase, hooks.code, hooks.address, hooks.bytes, hooks.store);
     if (hooks.accesses >= MOST_ACCESSES)
         longjmp(out, ENDLESS);
+    if (!hooks.store) /* replay shows loads, too */
+        return;
     ordinal++;
-    if (each)
-        dies(hooks.code);
+    if (!each || (replay_now && ordinal != last_store))
+        return;
+    dies(hooks.code);
+    if (replay_now) {
+        replay_event(phase, "is killed before this");
+        longjmp(out, DIED);
+    }
+}
+
+/* Up to which access nothing has to be stopped. */
+static long first_access(void)
+{
+    return replay_now ? 0 : MOST_ACCESSES;
 }
 
 static bool wait_for(const struct death_word *words, unsigned count, int64_t deadline, uint32_t names)
@@ -186,7 +223,8 @@ static enum how operate(void)
     ordinal = 0;
     ends[0] = (struct death_end){ .how = DEATH_KILLED };
     each = true;
-    hooks_arm(1, MOST_ACCESSES, reached);
+    death_time = begin_time;
+    hooks_arm(1, first_access(), reached);
     how = (enum how)_setjmp(out);
     if (how == 0) {
         int result = the_case->operation[0]();
@@ -199,8 +237,11 @@ static enum how operate(void)
         ends[0].how = DEATH_BLOCKED;
     hooks_disarm();
     each = false;
-    if (how == RAN || how == BLOCKED)
-        dies(NULL);
+    if (how != RAN && how != BLOCKED)
+        return how;
+    if (replay_now && last_store != DIGIT_NONE)
+        replay_misfit();
+    dies(NULL);
     return how;
 }
 
@@ -210,7 +251,8 @@ static enum how repair(bool noting)
 
     ordinal = 0;
     each = noting;
-    hooks_arm(noting ? 1 : HOOKS_NEVER, MOST_ACCESSES, reached);
+    death_time = begin_time;
+    hooks_arm(noting ? 1 : HOOKS_NEVER, first_access(), reached);
     how = (enum how)_setjmp(out);
     if (how == 0) {
         the_case->recover(1);
@@ -239,6 +281,7 @@ static const char *examine(void)
     const char *volatile verdict;
     volatile enum how how;
 
+    death_time = begin_time;
     hooks_arm(HOOKS_NEVER, MOST_ACCESSES, reached);
     how = (enum how)_setjmp(out);
     if (how == 0) {
@@ -388,6 +431,39 @@ static void every_store(long most)
     report->ways += ways(roots, report->closed ? MOST_DEATHS : deaths);
 }
 
+/* The deaths that the number says, one after the other. */
+static void replay(void)
+{
+    const unsigned count = replay_now->count;
+    enum how how;
+
+    hooks.weak_fails = count > 0 && (replay_now->digit[0] & DIGIT_WEAK);
+    last_store = count > 0 ? replay_now->digit[0] & DIGIT_NONE : 0;
+    node_count = 0;
+    saved_count = link_count = 0;
+    phase = "operation";
+    how = operate();
+    if (how == ENDLESS || how == MISUSED) {
+        report->states++;
+        death_note(report, failure(how, "", "hang: the operation never ends"), where);
+        return;
+    }
+    phase = "repair";
+    for (unsigned i = 1; i < count; i++) {
+        current = node_count - 1;
+        ends[0] = nodes[current].end;
+        last_store = replay_now->digit[i];
+        how = repair(true);
+        if ((how == RAN) != (last_store == DIGIT_NONE))
+            replay_misfit();
+        if (how == RAN)
+            dies(NULL);
+    }
+    current = node_count - 1;
+    ends[0] = nodes[current].end;
+    aftermath(false);
+}
+
 static void reached_for_good(void)
 {
     syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
@@ -470,8 +546,14 @@ long death_every_store(const struct death_case *c, struct death_report *r)
     death_open();
     known_begin();
     begin();
+    begin_time = death_time;
     verifying = 0;
     start = death_cpu();
+    if (replay_now) {
+        replay();
+        image_pop();
+        return r->hang + r->lost + r->twice + r->broken;
+    }
     every_store(most);
     hooks.weak_fails = true;
     every_store(most);

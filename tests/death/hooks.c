@@ -111,10 +111,23 @@ static __attribute__((noinline)) void reach(const void *code, uintptr_t p, size_
         mark(p, size); /* in the books of now: meanwhile others may have run */
 }
 
-static always_inline void load(const volatile void *p, const void *code)
+/* 'bits' for 'size' bytes at p. */
+static __attribute__((noinline)) void touch(uintptr_t p, size_t size, unsigned char bits)
 {
-    if (inside(p) && __builtin_expect(++hooks.accesses >= hooks.stop_access, 0))
-        reach(code, (uintptr_t)p, 0, false);
+    for (size_t i = (p - hooks.base) / 4; i <= (p - hooks.base + size - 1) / 4; i++) {
+        hooks.news += (hooks.touched[i] & bits) != bits;
+        hooks.touched[i] |= bits;
+    }
+}
+
+static always_inline void load(const volatile void *p, size_t size, const void *code)
+{
+    if (!inside(p))
+        return;
+    if (hooks.touched)
+        touch((uintptr_t)p, size, hooks.as_reader);
+    if (__builtin_expect(++hooks.accesses >= hooks.stop_access, 0))
+        reach(code, (uintptr_t)p, size, false);
 }
 
 /* 'size' is at most 8, or the store can't tear. */
@@ -123,6 +136,8 @@ static always_inline void store(const volatile void *p, size_t size, const void 
     if (!inside(p))
         return;
     mark((uintptr_t)p, size);
+    if (hooks.touched)
+        touch((uintptr_t)p, size, hooks.as_writer);
     hooks.stores++;
     hooks.accesses++;
     if (__builtin_expect(hooks.stores >= hooks.stop_store || hooks.accesses >= hooks.stop_access, 0))
@@ -139,6 +154,8 @@ static __attribute__((noinline)) void wide_store(const volatile void *p, size_t 
         return;
     hooks_settle();
     mark((uintptr_t)p, size);
+    if (hooks.touched)
+        touch((uintptr_t)p, size, hooks.as_writer);
     before = hooks.stores++;
     hooks.accesses++;
     if (hooks.stores >= hooks.stop_store || hooks.accesses >= hooks.stop_access)
@@ -166,7 +183,7 @@ void __tsan_func_entry(void *caller)
 void __tsan_func_exit(void) {}
 
 #define PLAIN(name, n)                                                                        \
-    void __tsan_##name##read##n(void *p) { load(p, CALLER); }                                 \
+    void __tsan_##name##read##n(void *p) { load(p, n, CALLER); }                              \
     void __tsan_##name##write##n(void *p)                                                     \
     {                                                                                         \
         if (n > 8)                                                                            \
@@ -183,14 +200,14 @@ PLAINS(volatile_)
 PLAINS(unaligned_volatile_)
 
 #define PLAIN_CODE(n)                                                                         \
-    void __tsan_read##n##_pc(void *p, void *code) { load(p, code); }                          \
+    void __tsan_read##n##_pc(void *p, void *code) { load(p, n, code); }                       \
     void __tsan_write##n##_pc(void *p, void *code) { wide_store(p, n, code); }
 PLAIN_CODE(1) PLAIN_CODE(2) PLAIN_CODE(4) PLAIN_CODE(8) PLAIN_CODE(16)
 
 void __tsan_read_range(void *p, size_t size)
 {
-    (void)size;
-    load(p, CALLER);
+    if (size > 0)
+        load(p, size, CALLER);
 }
 void __tsan_write_range(void *p, size_t size)
 {
@@ -198,7 +215,7 @@ void __tsan_write_range(void *p, size_t size)
 }
 void __tsan_vptr_read(void **p)
 {
-    load(p, CALLER);
+    load(p, sizeof *p, CALLER);
 }
 void __tsan_vptr_update(void **p, void *value)
 {
@@ -242,7 +259,7 @@ void __tsan_atomic_signal_fence(int order)
         if (*p == *expected)                                                                  \
             store(p, sizeof *p, CALLER);                                                      \
         else                                                                                  \
-            load(p, CALLER);                                                                  \
+            load(p, sizeof *p, CALLER);                                                       \
         was = *p;                                                                             \
         if (was != *expected || (may_fail && hooks.weak_fails && (hooks.weak_calls++ & 1) == 0)) { \
             *expected = was;                                                                  \
@@ -257,7 +274,7 @@ void __tsan_atomic_signal_fence(int order)
     type __tsan_atomic##n##_load(const volatile type *p, int order)                           \
     {                                                                                         \
         (void)order;                                                                          \
-        load(p, CALLER);                                                                      \
+        load(p, sizeof *p, CALLER);                                                           \
         return *p;                                                                            \
     }                                                                                         \
     void __tsan_atomic##n##_store(volatile type *p, type v, int order)                        \
@@ -294,7 +311,7 @@ void __tsan_atomic_signal_fence(int order)
         if (*p == expected)                                                                   \
             store(p, sizeof *p, CALLER);                                                      \
         else                                                                                  \
-            load(p, CALLER);                                                                  \
+            load(p, sizeof *p, CALLER);                                                       \
         was = *p;                                                                             \
         if (was == expected) {                                                                \
             hooks_touch((const void *)p, sizeof *p);                                          \
@@ -332,7 +349,7 @@ static void copy_up(unsigned char *to, const unsigned char *from, size_t size, c
 void *__wrap_memcpy(void *to, const void *from, size_t size)
 {
     if (inside(from) && size > 0)
-        load(from, CALLER);
+        load(from, size, CALLER);
     if (!inside(to))
         return __real_memcpy(to, from, size);
     copy_up(to, from, size, CALLER);
@@ -342,7 +359,7 @@ void *__wrap_memcpy(void *to, const void *from, size_t size)
 void *__wrap_memmove(void *to, const void *from, size_t size)
 {
     if (inside(from) && size > 0)
-        load(from, CALLER);
+        load(from, size, CALLER);
     if (!inside(to))
         return __real_memmove(to, from, size);
     if ((uintptr_t)to - (uintptr_t)from >= size) {

@@ -47,6 +47,12 @@ struct hooks {
 
     struct hooks_dirty *dirty; /* where to note what is written to; NULL: nowhere */
 
+    /* Who has read and written what: each access sets these bits at each 4 bytes that it is at. NULL: it
+     * does not. 'news' counts how often that was new. */
+    unsigned char *touched;
+    unsigned char as_reader, as_writer;
+    long news;
+
     bool weak_fails; /* each second weak compare-and-swap fails for no reason, as on aarch64 */
     unsigned weak_calls;
 };

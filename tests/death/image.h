@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMAGE_LEVELS 8
+#define IMAGE_LEVELS 12
 
 /* Makes the window of the hooks the first 'size' bytes of the arena, all zero. */
 void image_open(size_t size);

@@ -9,11 +9,9 @@
 #include <errno.h>
 #include <poll.h>
 
-static crew_time clock_now = 1000000000;
-
 crew_time crew_time_now(void)
 {
-    return clock_now += 1000; /* it moves, or a spin with a time limit never ends */
+    return death_time += 1000; /* it moves, or a spin with a time limit never ends */
 }
 
 crew_time crew_in_ms(int64_t milliseconds)
@@ -28,16 +26,23 @@ int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
 }
 
 /* Between the caller's last look and the kernel's own, others may run: an access, for the hooks to see. */
-static void enter_kernel(_Atomic uint32_t *word)
+static void enter_to_wait(_Atomic uint32_t *word)
 {
     (void)load_relaxed(word);
+}
+
+/* The same before a wake-up; and who does that may be killed first: a store, though one that changes
+ * nothing. */
+static void enter_to_wake(_Atomic uint32_t *word)
+{
+    atomic_fetch_or(word, 0);
 }
 
 int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
 {
     struct death_word one = { (const volatile uint32_t *)word, expected };
 
-    enter_kernel(word);
+    enter_to_wait(word);
     return death_wait(&one, 1, deadline, names) ? 0 : -ETIMEDOUT;
 }
 
@@ -47,19 +52,22 @@ int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time de
 
     if (count > DEATH_WORDS)
         death_misuse("os_futex_wait_many");
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         list[i] = (struct death_word){ (const volatile uint32_t *)words[i].word, words[i].expected };
-    enter_kernel(words[0].word);
+        enter_to_wait(words[i].word);
+    }
     return death_wait(list, count, deadline, UINT32_MAX) ? 0 : -ETIMEDOUT;
 }
 
 bool os_futex_wake(_Atomic uint32_t *word, int count)
 {
+    enter_to_wake(word);
     return death_wake((const volatile uint32_t *)word, count, UINT32_MAX);
 }
 
 bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
 {
+    enter_to_wake(word);
     return death_wake((const volatile uint32_t *)word, 1, names);
 }
 
@@ -91,7 +99,7 @@ int os_poll_many(struct pollfd *list, unsigned long count, crew_time deadline)
                                load_relaxed(&death_bell->heard[list[0].fd]) };
 
     (void)count;
-    enter_kernel(&death_bell->rings);
+    enter_to_wait(&death_bell->rings);
     return death_wait(&ring, 1, deadline, UINT32_MAX) ? 0 : -ETIMEDOUT;
 }
 

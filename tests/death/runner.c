@@ -1,4 +1,5 @@
 /* runner.c - see runner.h. */
+#include "replay.h"
 #include "runner.h"
 
 #include <stdatomic.h>
@@ -108,6 +109,20 @@ static unsigned share(unsigned processes)
     return missing;
 }
 
+/* The case with this name, or the only one that has it in its name. */
+static void choose_one(const char *word)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (word && strcmp(list[i].of->name, word) == 0) {
+            list[0] = list[i];
+            count = 1;
+        }
+    if (count == 1)
+        return;
+    fprintf(stderr, "CREW_DEATH_REPLAY: of which case? %u have \"%s\" in their name\n", count, word ? word : "");
+    exit(2);
+}
+
 int death_run(int argc, char **argv, const struct death_cases *const *cases, unsigned case_lists,
               const struct death_engine *engines, unsigned engine_count)
 {
@@ -120,6 +135,12 @@ int death_run(int argc, char **argv, const struct death_cases *const *cases, uns
     for (unsigned l = 0; l < case_lists; l++)
         for (unsigned e = 0; e < engine_count; e++)
             collect(cases[l], &engines[e], argc > 1 ? argv[1] : NULL);
+    if (!replay_set(getenv("CREW_DEATH_REPLAY"), true)) {
+        fprintf(stderr, "CREW_DEATH_REPLAY: not a number\n");
+        return 2;
+    }
+    if (replay_now)
+        choose_one(argc > 1 ? argv[1] : NULL);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {
         perror("mmap");

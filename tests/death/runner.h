@@ -13,6 +13,7 @@ struct death_engine {
 
 /* What main() does: the argument is a word, for only those cases that have it in their name.
  *
+ * CREW_DEATH_REPLAY     the number of what went wrong: that is done again, and shown (replay.h)
  * CREW_DEATH_PROCESSES  that share the cases (one for each CPU); a case is the work of one of them */
 int death_run(int argc, char **argv, const struct death_cases *const *cases, unsigned case_lists,
               const struct death_engine *engines, unsigned engine_count);

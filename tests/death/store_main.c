@@ -5,7 +5,8 @@
  * CREW_DEATH_STATES     states of one case in every_store, about (300,000)
  * CREW_DEATH_SCHEDULES  schedules of one case in together, about (500,000)
  * CREW_DEATH_KILLS      real kills of one case, at most (1,000)
- * CREW_DEATH_KNOWN      0: nothing is recognised, all is run and checked (1) */
+ * CREW_DEATH_KNOWN      0: nothing is recognised, all is run and checked (1)
+ * CREW_DEATH_REPLAY     the number of what went wrong: that alone, of the one case, and all of it is shown */
 #include "runner.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* together.c - two or three processes at once, and every schedule of a few switches and deaths.
+/* together.c - two or three processes at once, and every schedule of a few switches and deaths, or of
+ * switches alone.
  *
  * See death.h. Each process is a coroutine. Before each access to the arena the schedule may go on,
  * switch to another process, or (before a store) kill this one; after a death the supervisor
@@ -13,6 +14,14 @@
  * Where that would be more than CREW_DEATH_SCHEDULES (500,000), a random share of them is run, the
  * same each time.
  *
+ * In every_schedule nobody dies, and up to three times a process is stopped though it could go on. Where
+ * one stops by itself each of the others is tried as the next one: that costs nothing, but up to
+ * three times it is not the usual one. A process is not stopped where the others could not tell it
+ * from being stopped later: before an access to what only it touches, or all only read; nor before a
+ * look that only repeats the one before, as who spins does. What is touched by whom is found out on
+ * the way; when that was not known from the start, all is run again. A subtree that begins in
+ * a state where an equal one began is not run again.
+ *
  * A process that sleeps in os_futex_wait() wakes when somebody wakes its word, or, when nothing
  * else can run, at its deadline. If nothing can run any more, sleepers are told to check(). */
 #define _GNU_SOURCE
@@ -20,6 +29,7 @@
 #include "hooks.h"
 #include "image.h"
 #include "known.h"
+#include "replay.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -33,7 +43,9 @@
 #define SUPERVISOR DEATH_PROCESSES
 #define ACTORS (DEATH_PROCESSES + 1)
 #define STACK ((size_t)256 << 10)
-#define MOST_EVENTS 4
+#define MOST_EVENTS REPLAY_DIGITS
+#define MOST_SWITCHES 3 /* in every_schedule */
+#define MOST_NEXTS 3    /* that are not the usual one, in the same */
 #define MOST_STEPS 4000  /* events happen in the first so many accesses */
 #define CLEAN 3072       /* bytes of a stack that are zero when a process begins */
 #define MOST_CUTS 64
@@ -56,6 +68,8 @@ static struct actor {
     uint32_t names; /* under these    */
     int64_t deadline;
     bool woken;
+    const void *code; /* its last access, and where it was */
+    uintptr_t address;
     bool keyed; /* 'key' is that of its stack: it did not run since */
     struct key key;
 } actors[ACTORS];
@@ -68,26 +82,24 @@ static unsigned dead, repaired, repairing;
 static jmp_buf out; /* of check(), which runs on the scheduler's stack */
 static bool examining;
 
+static const char *const called[ACTORS] = { "first", "second", "third", "supervisor" };
+
 static struct event {
-    enum { SWITCH, KILL } what;
+    enum { SWITCH, KILL, NEXT } what;
     unsigned actor; /* who was running */
-    unsigned to;    /* switch: to whom */
+    unsigned to;    /* switch, next: to whom */
     const void *code;
+    long step;      /* the access it is before; next: how many have stopped by themselves */
 } events[MOST_EVENTS];
 static unsigned event_count;
-static long slice_end;
+static long slice_end, stops;
+static unsigned char *touched; /* by whom (hooks.h) */
+static unsigned victims;       /* of death_kill(), at any place: what they have not stored tells it */
 
+static bool deaths_happen; /* or only switches */
 static unsigned more;    /* events are to be had */
 static unsigned choices; /* of what is to happen before this access: bits of actors to switch to, ... */
 #define CHOICE_KILL (1u << ACTORS)
-
-/* Where schedules part. */
-static struct moment {
-    struct actor actors[ACTORS];
-    char *stack[ACTORS];
-    unsigned current, dead, repaired, repairing;
-    long accesses, slice_end;
-} moments[MOST_EVENTS];
 
 /* The states since the last event: if all ends well, so it will from each of them. */
 static struct cut {
@@ -97,6 +109,18 @@ static struct cut {
 static unsigned cut_count;
 static long last_cut;
 static bool recognised;
+
+/* Where schedules part. */
+static struct moment {
+    struct actor actors[ACTORS];
+    char *stack[ACTORS];
+    unsigned current, dead, repaired, repairing;
+    long accesses, slice_end, stops;
+    int64_t time;
+    struct cut cuts[MOST_CUTS];
+    unsigned cut_count;
+    long last_cut;
+} moments[MOST_EVENTS];
 
 /* -- coroutines --------------------------------------------------------------------------------- */
 
@@ -189,35 +213,99 @@ static unsigned ready_set(void)
 
 static void stop_at_next(void)
 {
-    long at = more > 0 ? 0 : slice_end;
+    long at = more > 0 || replay_now ? 0 : slice_end;
 
     hooks.stop_access = at < MOST_ACCESSES ? at : MOST_ACCESSES;
 }
 
 static bool left_out(void);
 
-static void choose(void)
+/* A digit of a number says what happened, and before which access, or at which stop. */
+#define DIGIT_STEP 13
+#define DIGIT_KILL ACTORS
+#define DIGIT_NEXT (ACTORS + 1)
+_Static_assert(MOST_STEPS < 1 << DIGIT_STEP && DIGIT_NEXT + DEATH_PROCESSES <= 8, "16 bits");
+
+static uint16_t digit_of(const struct event *e)
+{
+    unsigned what = e->what == KILL ? DIGIT_KILL : e->what == NEXT ? DIGIT_NEXT + e->to : e->to;
+
+    return (uint16_t)(what << DIGIT_STEP | (unsigned)e->step);
+}
+
+/* What the number that is done again has here: a bit of 'choices', or one of who is next; 0: nothing. */
+static unsigned asked_for(bool next, long step)
+{
+    unsigned digit, what;
+
+    if (event_count == replay_now->count)
+        return 0;
+    digit = replay_now->digit[event_count];
+    what = digit >> DIGIT_STEP;
+    if (step != (long)(digit & ((1u << DIGIT_STEP) - 1)) || next != (what >= DIGIT_NEXT))
+        return 0;
+    return 1u << (next ? what - DIGIT_NEXT : what);
+}
+
+/* Others could tell what is done now from the same done later. */
+static bool matters(void)
+{
+    const unsigned char mine = hooks.as_reader | hooks.as_writer;
+    const unsigned char theirs = (unsigned char)~mine & (hooks.store ? 0xff : 0xf0);
+    size_t first = (hooks.address - hooks.base) / 4, last = (hooks.address - hooks.base + hooks.bytes - 1) / 4;
+
+    for (size_t i = first; i <= last; i++)
+        if (touched[i] & theirs)
+            return true;
+    return hooks.store && (victims >> current & 1);
+}
+
+static void choose(bool repeated)
 {
     unsigned possible = ready_set() & ~(1u << current);
 
-    if (hooks.store && !(the_case->immortal >> current & 1))
+    if (deaths_happen && hooks.store && !(the_case->immortal >> current & 1))
         possible |= CHOICE_KILL;
     choices = 0;
+    if (replay_now) {
+        choices = asked_for(false, hooks.accesses);
+        if ((choices & possible) != choices)
+            replay_misfit();
+        return;
+    }
+    if (!deaths_happen && (repeated || !matters()))
+        return;
     for (unsigned set = possible; set; set &= set - 1)
         if (!left_out())
             choices |= set & -set;
 }
 
+static void show_choice(void)
+{
+    if (choices & CHOICE_KILL)
+        replay_event(called[current], "is killed before this");
+    else
+        replay_event(called[current], "stops before this, on goes the %s", called[__builtin_ctz(choices)]);
+}
+
 static void reached(void)
 {
+    struct actor *a = &actors[current];
+    const bool repeated = a->code == hooks.code && a->address == hooks.address && !hooks.store;
     long step = hooks.accesses;
 
+    a->code = hooks.code;
+    a->address = hooks.address;
     if (examining)
         longjmp(out, 1);
+    if (replay_now)
+        replay_access(called[current], hooks.code, hooks.address, hooks.bytes, hooks.store);
     if (step >= MOST_ACCESSES)
         leave(ENDLESS);
-    if (more > 0 && step < MOST_STEPS) {
-        choose();
+    if ((more > 0 || replay_now) && step < MOST_STEPS) {
+        choose(repeated);
+        if (choices && replay_now)
+            show_choice();
         if (choices)
             leave(PARTS);
     }
@@ -245,6 +333,8 @@ static bool wait_for(const struct death_word *words, unsigned count, int64_t dea
         a->word[i] = i < count ? (uintptr_t)words[i].word : 0;
     a->names = names;
     a->deadline = deadline;
+    if (replay_now)
+        replay_event(called[current], "falls asleep");
     leave(SLEEPS);
     return a->woken;
 }
@@ -267,6 +357,8 @@ static bool wake(const volatile uint32_t *word, int count, uint32_t names)
         actors[a].state = READY;
         actors[a].woken = woken = true;
         count--;
+        if (replay_now)
+            replay_event(called[a], "is woken");
     }
     return woken;
 }
@@ -279,10 +371,17 @@ static void misused(const char *what)
     leave(MISUSED);
 }
 
+static bool goes_on(const struct actor *a)
+{
+    return a->state == READY || a->state == ASLEEP;
+}
+
 static void start_repair(void)
 {
     repairing = dead;
     ready(SUPERVISOR);
+    if (replay_now)
+        replay_event(called[SUPERVISOR], "begins to repair");
 }
 
 static void dies(unsigned a)
@@ -295,8 +394,11 @@ static void dies(unsigned a)
 
 static void kill_process(unsigned p)
 {
-    if (p != current && (actors[p].state == READY || actors[p].state == ASLEEP))
-        dies(p);
+    if (p == current || !goes_on(&actors[p]))
+        return;
+    hooks.news += !(victims >> p & 1);
+    victims |= 1u << p;
+    dies(p);
 }
 
 static void end_process(void)
@@ -308,18 +410,27 @@ static void end_process(void)
 
 static void where(char *buf, size_t size)
 {
-    static const char *const names[ACTORS] = { "first", "second", "third", "supervisor" };
+    struct replay number = { .count = event_count };
     int n = snprintf(buf, size, "schedule:");
+
+    for (unsigned i = 0; i < event_count; i++)
+        number.digit[i] = digit_of(&events[i]);
+    replay_write(&number, report->number);
 
     for (unsigned i = 0; i < event_count && n >= 0 && (size_t)n < size; i++) {
         char place[256] = "?";
 
+        if (events[i].what == NEXT) {
+            n += snprintf(buf + n, size - (size_t)n, "%s after the %s goes the %s", i ? "; then" : "",
+                          called[events[i].actor], called[events[i].to]);
+            continue;
+        }
         if (events[i].code)
             death_place(events[i].code, place, sizeof place);
         n += snprintf(buf + n, size - (size_t)n, "%s the %s %s before %s%s%s", i ? "; then" : "",
-                      names[events[i].actor], events[i].what == KILL ? "is killed" : "stops", place,
+                      called[events[i].actor], events[i].what == KILL ? "is killed" : "stops", place,
                       events[i].what == KILL ? "" : ", on goes the ",
-                      events[i].what == KILL ? "" : names[events[i].to]);
+                      events[i].what == KILL ? "" : called[events[i].to]);
     }
 }
 
@@ -341,14 +452,12 @@ static unsigned next_ready(unsigned after)
         if (actors[a].state == ASLEEP && actors[a].deadline != INT64_MAX &&
             (first == ACTORS || actors[a].deadline < actors[first].deadline))
             first = a;
-    if (first != ACTORS)
+    if (first != ACTORS) {
         actors[first].state = READY;
+        if (replay_now)
+            replay_event(called[first], "is at its deadline");
+    }
     return first;
-}
-
-static bool goes_on(const struct actor *a)
-{
-    return a->state == READY || a->state == ASLEEP;
 }
 
 static struct key stack_key(struct actor *a)
@@ -414,6 +523,18 @@ static void remember(long accesses)
 }
 
 static void part(void);
+static void part_for_next(unsigned usual);
+
+/* One has stopped by itself: the next one. */
+static void go_to_next(void)
+{
+    unsigned usual = next_ready(current);
+
+    stops++;
+    if (!deaths_happen && usual != SUPERVISOR)
+        part_for_next(usual);
+    current = usual;
+}
 
 /* Runs until nobody can go on any more, or it is known how that will end. */
 static const char *go_on(void)
@@ -427,20 +548,26 @@ static const char *go_on(void)
         slice_end = hooks.accesses + SLICE;
 resume:
         stop_at_next();
+        hooks.as_reader = (unsigned char)(1u << current);
+        hooks.as_writer = (unsigned char)(16u << current);
+        hooks.touched = deaths_happen ? NULL : touched;
         actors[current].keyed = false;
         death_switch(&scheduler, actors[current].context);
+        hooks.touched = NULL;
         switch (reason) {
         case ENDED:
             actors[current].state = RETURNED;
+            if (replay_now)
+                replay_event(called[current], "returns %d", current == SUPERVISOR ? 0 : actors[current].result);
             if (current == SUPERVISOR) {
                 repaired = repairing;
                 if (repaired != dead)
                     start_repair();
             }
-            current = next_ready(current);
+            go_to_next();
             break;
         case SLEEPS:
-            current = next_ready(current);
+            go_to_next();
             break;
         case PARTS:
             part();
@@ -461,7 +588,7 @@ resume:
                 start_repair();
             else
                 dies(current);
-            current = next_ready(current);
+            go_to_next();
             break;
         case ENDLESS:
             hooks_disarm();
@@ -471,7 +598,7 @@ resume:
             snprintf(text, sizeof text, "misuse was called: %s", misuse);
             return text;
         }
-        if (more == 0 && recognise()) {
+        if (more == 0 && !replay_now && recognise()) {
             hooks_disarm();
             return NULL;
         }
@@ -515,7 +642,10 @@ static const char *examine(void)
 
 /* -- all schedules ------------------------------------------------------------------------------------ */
 
+static jmp_buf replayed;
+static int64_t begin_time;
 static uint64_t dice;
+static unsigned begun; /* with so many events to be had */
 static double share[MOST_EVENTS + 2]; /* of the schedules with so many events is run; 1: all */
 static long explored[MOST_EVENTS + 1];
 static double rounds[MOST_EVENTS + 1]; /* how many there are, about */
@@ -523,22 +653,44 @@ static double rounds[MOST_EVENTS + 1]; /* how many there are, about */
 static bool left_out(void)
 {
     dice = dice * 6364136223846793005u + 1442695040888963407u;
-    return (double)(dice >> 11) * 0x1p-53 >= share[event_count + 1];
+    return (double)(dice >> 11) * 0x1p-53 >= share[begun - more + 1];
 }
 
 /* All schedules that begin with the events there were, and have up to 'events' more. */
+static long wrongs(void)
+{
+    return report->hang + report->lost + report->twice + report->broken;
+}
+
 static void explore(unsigned events_more)
 {
+    const long states = report->states, news = hooks.news, wrong = wrongs();
+    const bool inner = !deaths_happen && !replay_now && events_more > 0 && event_count > 0;
     const char *verdict;
+    struct key key;
+    uint32_t leaves;
     long accesses;
 
-    explored[event_count]++;
+    more = events_more;
+    if (inner) {
+        key = key_of(key_now(), (const uint64_t[]){ events_more, (uint64_t)news }, 16);
+        if (known_find(key, &leaves)) {
+            report->states += leaves;
+            explored[begun] += leaves;
+            return;
+        }
+    }
+    explored[begun - events_more]++;
     more = events_more;
     verdict = go_on();
     accesses = hooks.accesses;
     if (accesses > report->stores)
         report->stores = accesses;
-    if (events_more > 0)
+    if (replay_now && event_count < replay_now->count)
+        replay_misfit(); /* what was to happen did not */
+    if (inner && hooks.news == news && wrongs() == wrong)
+        known_add(key, (uint32_t)(report->states - states));
+    if (events_more > 0 && !replay_now)
         return;
     report->states++;
     if (recognised)
@@ -549,6 +701,8 @@ static void explore(unsigned events_more)
     if (!verdict)
         remember(accesses);
     death_note(report, verdict, where);
+    if (replay_now)
+        longjmp(replayed, 1);
 }
 
 static void keep(struct moment *m)
@@ -569,6 +723,11 @@ static void keep(struct moment *m)
     m->repairing = repairing;
     m->accesses = hooks.accesses;
     m->slice_end = slice_end;
+    m->stops = stops;
+    m->time = death_time;
+    m->cut_count = cut_count;
+    m->last_cut = last_cut;
+    memcpy(m->cuts, cuts, cut_count * sizeof *cuts);
 }
 
 static void go_back(const struct moment *m)
@@ -586,6 +745,11 @@ static void go_back(const struct moment *m)
     repairing = m->repairing;
     hooks.accesses = m->accesses;
     slice_end = m->slice_end;
+    stops = m->stops;
+    death_time = m->time;
+    cut_count = m->cut_count;
+    last_cut = m->last_cut;
+    memcpy(cuts, m->cuts, cut_count * sizeof *cuts);
 }
 
 /* Before this access, each of the chosen events happens, and all that may follow; then none. */
@@ -593,7 +757,7 @@ static void part(void)
 {
     struct moment *m = &moments[event_count];
     const unsigned chosen = choices, here = more;
-    struct event e = { .actor = current, .code = hooks.code };
+    struct event e = { .actor = current, .code = hooks.code, .step = hooks.accesses };
 
     keep(m);
     image_push();
@@ -621,10 +785,41 @@ static void part(void)
     more = here;
 }
 
+/* One has stopped by itself: the usual one is the next, but first, instead of it, each of the others. */
+static void part_for_next(unsigned usual)
+{
+    struct moment *m = &moments[event_count];
+    unsigned others = ready_set() & ~(1u << usual);
+    const unsigned here = more;
+    struct event e = { .what = NEXT, .actor = current, .step = stops };
+
+    if (replay_now)
+        others &= asked_for(true, stops);
+    if (others == 0 || stops >= MOST_STEPS || (event_count - (begun - here) >= MOST_NEXTS && !replay_now))
+        return;
+    keep(m);
+    image_push();
+    for (unsigned set = others; set; set &= set - 1) {
+        e.to = (unsigned)__builtin_ctz(set);
+        if (replay_now)
+            replay_event(called[e.to], "is the next");
+        events[event_count++] = e;
+        current = e.to;
+        explore(here);
+        event_count--;
+        image_restore();
+        go_back(m);
+    }
+    image_drop();
+    more = here;
+    recognised = false;
+}
+
 /* All schedules of 'events' events. */
 static void begin(unsigned events_more)
 {
     image_restore();
+    death_time = begin_time;
     for (unsigned a = 0; a < ACTORS; a++) {
         actors[a].state = NONE;
         if (a < DEATH_PROCESSES && the_case->operation[a])
@@ -633,23 +828,43 @@ static void begin(unsigned events_more)
     dead = repaired = repairing = 0;
     current = 0;
     event_count = 0;
+    begun = events_more;
+    stops = 0;
     hooks_arm(HOOKS_NEVER, HOOKS_NEVER, reached);
     explore(events_more);
 }
 
+/* The same, until it brings no news of who touches what. */
+static void begin_knowing(unsigned events_more)
+{
+    const struct death_report before = *report;
+    long news = hooks.news;
+
+    memset(explored, 0, sizeof explored);
+    begin(events_more);
+    if (deaths_happen || hooks.news == news)
+        return;
+    *report = before;
+    begin_knowing(events_more);
+}
+
+/* The one schedule that is asked for. */
+static void replay(void)
+{
+    if (_setjmp(replayed) == 0)
+        begin(MOST_EVENTS);
+}
+
 /* First those with no event, then with one, ...: so the first that is found wrong is the simplest.
  * How many the next round will have is judged by how they grew. */
-static void explore_all(unsigned most_events)
+static void explore_all(unsigned most_events, double most)
 {
-    double most = (double)death_setting("CREW_DEATH_SCHEDULES", 500000);
-
     for (unsigned n = 0; n <= MOST_EVENTS; n++)
         share[n] = 1;
     dice = 1;
     for (unsigned n = 0; n <= most_events; n++) {
         double next = 0, thin = 1;
 
-        memset(explored, 0, sizeof explored);
         if (n >= 2)
             next = rounds[n - 1] * (rounds[n - 1] / (rounds[n - 2] + 1) + 1);
         if (next > most) {
@@ -659,7 +874,7 @@ static void explore_all(unsigned most_events)
             share[n] = thin / share[n - 1];
             report->share = thin;
         }
-        begin(n);
+        begin_knowing(n);
         rounds[n] = (double)explored[n] / thin;
         share[n] = share[n - 1 + (n == 0)] = 1;
     }
@@ -677,9 +892,9 @@ static void crashed(int sig)
     _exit(1);
 }
 
-static void *stack(void)
+static void *map(size_t size)
 {
-    void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (p == MAP_FAILED) {
         perror("mmap");
@@ -688,30 +903,35 @@ static void *stack(void)
     return p;
 }
 
-long death_together(const struct death_case *c, struct death_report *r)
+static void prepare(void)
+{
+    stack_t alternate = { .ss_size = 64 << 10 };
+    struct sigaction action = { .sa_handler = crashed, .sa_flags = SA_ONSTACK };
+
+    if (actors[0].stack)
+        return;
+    touched = map(DEATH_ARENA / 4);
+    for (unsigned a = 0; a < ACTORS; a++) {
+        actors[a].stack = map(STACK);
+        for (unsigned i = 0; i < MOST_EVENTS; i++)
+            moments[i].stack[a] = map(STACK);
+    }
+    alternate.ss_sp = malloc(alternate.ss_size);
+    if (alternate.ss_sp)
+        sigaltstack(&alternate, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGABRT, &action, NULL);
+}
+
+static long explore_case(const struct death_case *c, struct death_report *r, unsigned most_events,
+                         long most_schedules)
 {
     double start;
 
-    memset(r, 0, sizeof *r);
-    r->share = 1;
     the_case = c;
     report = r;
-    if (!actors[0].stack) {
-        stack_t alternate = { .ss_size = 64 << 10 };
-        struct sigaction action = { .sa_handler = crashed, .sa_flags = SA_ONSTACK };
-
-        for (unsigned a = 0; a < ACTORS; a++) {
-            actors[a].stack = stack();
-            for (unsigned i = 0; i < MOST_EVENTS; i++)
-                moments[i].stack[a] = stack();
-        }
-        alternate.ss_sp = malloc(alternate.ss_size);
-        if (alternate.ss_sp)
-            sigaltstack(&alternate, NULL);
-        sigaction(SIGSEGV, &action, NULL);
-        sigaction(SIGBUS, &action, NULL);
-        sigaction(SIGABRT, &action, NULL);
-    }
+    prepare();
     death_kernel = (struct death_kernel){
         .wait = wait_for, .wake = wake, .misuse = misused, .kill = kill_process, .exit = end_process
     };
@@ -721,10 +941,33 @@ long death_together(const struct death_case *c, struct death_report *r)
     known_begin();
     c->setup();
     image_push();
+    memset(touched, 0, c->size / 4 + 1);
+    victims = 0;
+    begin_time = death_time;
     start = death_cpu();
-    explore_all(c->events ? c->events : 3);
+    if (replay_now)
+        replay();
+    else
+        explore_all(most_events, (double)death_setting("CREW_DEATH_SCHEDULES", most_schedules));
     r->seconds = death_cpu() - start;
     image_restore();
     image_pop();
     return r->hang + r->lost + r->twice + r->broken;
+}
+
+long death_together(const struct death_case *c, struct death_report *r)
+{
+    memset(r, 0, sizeof *r);
+    r->share = 1;
+    deaths_happen = true;
+    return explore_case(c, r, c->events ? c->events : 3, 500000);
+}
+
+long death_every_schedule(const struct death_case *c, struct death_report *r)
+{
+    memset(r, 0, sizeof *r);
+    r->share = 1;
+    r->switches = MOST_SWITCHES;
+    deaths_happen = false;
+    return explore_case(c, r, MOST_SWITCHES, 400000);
 }
