@@ -14,8 +14,8 @@
  *   wanted        1: there are words with 'wants' that nobody has been through yet
  *   used          a bit for each line that had a reader, ever: others need not be looked at
  *
- *     reader  [A] 0 -> p; [L] looks at 'writer': FREE: it reads. Else [B] p -> p wants; wanted = 1; looks
- *             again; sleeps on its word. When it finds FREE: p wants -> p, and again [L].
+ *     reader  [A] 0 -> p; [L] looks at 'writer': FREE: it reads. Else [B] p -> p wants; wanted = 1, or is so
+ *             already; looks again, in either case; sleeps on its word. When it finds FREE: p wants -> p, and again [L].
  *     release [C] p -> 0, and if it was waited for, wakes
  *     writer  [W] gets 'writer'; [D] waits for each word to be 0 or to want, 0 for the dead; [I] inside = p
  *     release [O] inside = 0; [G] if wanted: wanted = 0, and p wants -> p for all: they read, before the next
@@ -313,7 +313,7 @@ static int await_writer(struct rwlock_shm *rw, uint32_t me, _Atomic uint32_t *ow
         os_relax();
     }
     for (;;) {
-        uint32_t deaths = party_deaths();
+        uint32_t deaths = party_deaths(), writer = load_total(&rw->writer.word);
         int r = look(rw, me, own, deadline);
 
         if (r == 0) {
@@ -324,10 +324,10 @@ static int await_writer(struct rwlock_shm *rw, uint32_t me, _Atomic uint32_t *ow
             return -EAGAIN;
         if (r != -EAGAIN)
             return r;
-        if (load_total(&rw->wanted) == 0) {
+        if (load_total(&rw->wanted) == 0)
             store_total(&rw->wanted, 1);
-            continue; /* and look again */
-        }
+        if (writer == 0 || load_total(&rw->writer.word) != writer)
+            continue; /* 'wanted' may have come too late for this writer, also where another said it */
         if (begin == 0)
             begin = crew_time_now();
         r = party_sleep_for(me, own, me | WANTS, &rw->writer.word, WAITS_FOR_WRITER, deaths, deadline);
