@@ -323,30 +323,35 @@ static int prepare(struct ring_shm *ring, uint32_t me, const struct queue_messag
     return r;
 }
 
-static int put_once(struct queue_shm *queue, struct ring_shm *ring, uint32_t me,
-                    const struct queue_message *message, void *block)
+static int put_block(struct queue_shm *queue, struct ring_shm *ring, uint32_t me,
+                     const struct queue_message *message, void *block)
 {
     struct ring_place place;
-    int r;
+    int r = ring_claim(ring, me, &place);
 
-    if (load_total(&queue->shut))
-        return CREW_ECLOSED;
-    r = ring_claim(ring, me, &place);
     if (r < 0)
         return r;
     if (load_total(&queue->shut)) {
         ring_abandon(ring, me, &place);
-        wake(&queue->items, INT32_MAX); /* who waited for this slot */
         return CREW_ECLOSED;
     }
-    if (block)
-        ring_publish_block(ring, me, &place, block, message->size);
-    else
-        ring_publish(ring, &place, message->data, message->size);
+    ring_publish_block(ring, me, &place, block, message->size);
     return 0;
 }
 
-int queue_put(struct queue_shm *queue, uint32_t me, const struct queue_message *message, crew_time deadline)
+static int put_once(struct queue_shm *queue, struct ring_shm *ring, uint32_t me,
+                    const struct queue_message *message, void *block)
+{
+    int r = load_total(&queue->shut) ? CREW_ECLOSED
+            : block                  ? put_block(queue, ring, me, message, block)
+                                     : ring_put(ring, me, message->data, message->size, &queue->shut);
+
+    if (__builtin_expect(r == CREW_ECLOSED, 0))
+        wake(&queue->items, INT32_MAX); /* who waited for a slot that was claimed in vain */
+    return r;
+}
+
+static int put_slowly(struct queue_shm *queue, uint32_t me, const struct queue_message *message, crew_time deadline)
 {
     struct ring_shm *ring = &queue->ring[message->level];
     bool spun = deadline == CREW_NOW;
@@ -377,6 +382,19 @@ int queue_put(struct queue_shm *queue, uint32_t me, const struct queue_message *
     if (r < 0 && block && !message->block)
         ring_keep(ring, me, block, message->size);
     return r;
+}
+
+int queue_put(struct queue_shm *queue, uint32_t me, const struct queue_message *message, crew_time deadline)
+{
+    struct ring_shm *ring = &queue->ring[message->level];
+
+    /* as it mostly is */
+    if (__builtin_expect(!message->block && message->size <= ring->room && ring_is_checked(ring) &&
+                             !load_total(&queue->shut) &&
+                             ring_put(ring, me, message->data, message->size, &queue->shut) == 0,
+                         1))
+        return 0;
+    return put_slowly(queue, me, message, deadline);
 }
 
 void queue_tell(struct queue_shm *queue, unsigned messages)
@@ -531,8 +549,8 @@ static int lend_once(struct queue_shm *queue, uint32_t me, const struct ring_wan
     return copy_lease(lease, want, size);
 }
 
-int queue_get(struct queue_shm *queue, uint32_t me, const struct ring_want *want, size_t *size,
-              struct crew_lease *lease, crew_time deadline)
+static int get_slowly(struct queue_shm *queue, uint32_t me, const struct ring_want *want, size_t *size,
+                      struct crew_lease *lease, crew_time deadline)
 {
     bool spun = deadline == CREW_NOW, woken = false;
     int slept = 0;
@@ -564,6 +582,20 @@ int queue_get(struct queue_shm *queue, uint32_t me, const struct ring_want *want
             woken = slept == 0;
         }
     }
+}
+
+int queue_get(struct queue_shm *queue, uint32_t me, const struct ring_want *want, size_t *size,
+              struct crew_lease *lease, crew_time deadline)
+{
+    /* as it mostly is */
+    if (__builtin_expect(queue->levels == 1 && queue->leases == 0 && ring_is_checked(queue->ring) &&
+                             ring_take(queue->ring, me, want, size) == 0,
+                         1)) {
+        if (!want->peek)
+            taken(queue);
+        return 0;
+    }
+    return get_slowly(queue, me, want, size, lease, deadline);
 }
 
 int queue_task_done(struct queue_shm *queue, uint32_t me, uint64_t ticket)

@@ -254,7 +254,8 @@ void ring_keep(struct ring_shm *ring, uint32_t me, void *block, size_t size)
 
 /* -- in ------------------------------------------------------------------------------------ */
 
-int ring_claim(struct ring_shm *ring, uint32_t me, struct ring_place *place)
+static inline __attribute__((always_inline)) int claim(struct ring_shm *ring, uint32_t me,
+                                                       struct ring_place *place)
 {
     uint64_t position = hint(ring, &ring->tail);
 
@@ -277,13 +278,19 @@ int ring_claim(struct ring_shm *ring, uint32_t me, struct ring_place *place)
     }
 }
 
+int ring_claim(struct ring_shm *ring, uint32_t me, struct ring_place *place)
+{
+    return claim(ring, me, place);
+}
+
 void ring_abandon(struct ring_shm *ring, uint32_t me, const struct ring_place *place)
 {
     free_block(me, &ring->blocks[place->index].block);
     store_total(&slot_at(ring, place->index)->word, word_make(FREE, (place->position >> 32) + 1, 0)); /* [A] */
 }
 
-void ring_publish(struct ring_shm *ring, const struct ring_place *place, const void *data, size_t size)
+static inline __attribute__((always_inline)) void publish(struct ring_shm *ring, const struct ring_place *place,
+                                                          const void *data, size_t size)
 {
     struct ring_slot *slot = slot_at(ring, place->index);
 
@@ -291,6 +298,26 @@ void ring_publish(struct ring_shm *ring, const struct ring_place *place, const v
     if (ring->lends)
         store_relaxed(&ring->blocks[place->index].size, size);
     store_total(&slot->word, word_make(FULL, place->position >> 32, size)); /* [P] */
+}
+
+void ring_publish(struct ring_shm *ring, const struct ring_place *place, const void *data, size_t size)
+{
+    publish(ring, place, data, size);
+}
+
+int ring_put(struct ring_shm *ring, uint32_t me, const void *data, size_t size, const _Atomic uint32_t *shut)
+{
+    struct ring_place place;
+    int r = claim(ring, me, &place);
+
+    if (r < 0)
+        return r;
+    if (load_total(shut)) {
+        ring_abandon(ring, me, &place);
+        return CREW_ECLOSED;
+    }
+    publish(ring, &place, data, size);
+    return 0;
 }
 
 void ring_publish_block(struct ring_shm *ring, uint32_t me, const struct ring_place *place, void *block,
@@ -350,6 +377,16 @@ static int oldest(struct ring_shm *ring, struct ring_place *place, uint64_t *fou
             break;
     }
     return r;
+}
+
+/* The oldest is where 'head' says: as it mostly is. */
+static inline bool next(struct ring_shm *ring, struct ring_place *place, uint64_t *found)
+{
+    uint64_t position = hint(ring, &ring->head);
+
+    *place = (struct ring_place){ position, (uint32_t)position };
+    *found = load_acquire(&slot_at(ring, (uint32_t)position)->word);
+    return laps_behind(*found, position >> 32) == 0 && (word_state(*found) == FULL || word_state(*found) == BLOCK);
 }
 
 static bool hold(struct ring_shm *ring, uint32_t me, const struct ring_place *place, uint64_t word)
@@ -496,7 +533,7 @@ int ring_take(struct ring_shm *ring, uint32_t me, const struct ring_want *want, 
         struct ring_place place;
         uint64_t word;
         bool first;
-        int r = oldest(ring, &place, &word, &first);
+        int r = next(ring, &place, &word) ? (first = true, 0) : oldest(ring, &place, &word, &first);
 
         if (r < 0)
             return r;

@@ -60,6 +60,9 @@ void ring_abandon(struct ring_shm *ring, uint32_t me, const struct ring_place *p
 /* The message is 'size' bytes, at most ring->room. */
 void ring_publish(struct ring_shm *ring, const struct ring_place *place, const void *data, size_t size);
 
+/* All of it, for a short message; unless '*shut' is set when the slot is claimed: CREW_ECLOSED. */
+int ring_put(struct ring_shm *ring, uint32_t me, const void *data, size_t size, const _Atomic uint32_t *shut);
+
 /* It lies in a block of the calling process's, which is given away. */
 void ring_publish_block(struct ring_shm *ring, uint32_t me, const struct ring_place *place, void *block,
                         size_t size);
