@@ -27,6 +27,7 @@ struct run {
     char why[400];           /* of -EINVAL                                                       */
 
     uint64_t outputs, cut;   /* any place: averages in all, and in tasks so far                  */
+    bool placed;             /* and tasks write them themselves                                  */
 
     size_t row;              /* bytes of a row as it is handed over                              */
     bool begun, ended;       /* the stream: its left end is made; its right end is               */

@@ -1,7 +1,8 @@
 /* filter_run.c - cuts a signal into tasks for ordered.h, and writes their averages in order.
  *
  * Three ways, by where the samples come from. Where they can be fetched from any place, a task gets its
- * own, halo and all. A stream of numbers is read here, into the tasks' buffers, each with the last
+ * own, halo and all; and where the averages' places are known as well (rows of one size, in a file that is
+ * ours alone), it writes them there itself, and no byte of the signal passes through here. A stream of numbers is read here, into the tasks' buffers, each with the last
  * window - 1 rows of the one before in front. Text is read here and turned into numbers by workers;
  * then, in order, each task is given the rows before its own, and goes on to the averages. */
 #include "filter_inside.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FIRST_NUMBERS = 1 << 12, MOST_NUMBERS = 1 << 27 };
+enum { FIRST_NUMBERS = 1 << 12, MOST_NUMBERS = 1 << 27, MOST_PIECES = 8, TURNS = 4 };
 
 /* More numbers than any address space has room for, and few enough that no size of theirs overflows. */
 static const uint64_t too_many_numbers = UINT64_C(1) << 44;
@@ -28,19 +29,31 @@ bool run_measures(const struct run *run, const struct ordered_slot *slot)
     return slot->alone && run->ordered->kind == CREW_KIND_DEFAULT && run->ordered->workers > 1;
 }
 
-uint64_t run_task_rows(const struct run *run)
+static uint64_t most_rows(const struct run *run)
 {
-    uint64_t window = run->work->window, rows = run->work->chunk;
-    uint64_t most = MOST_NUMBERS / run->source->channels + 1, least = window < most / 2 ? 2 * window : most;
+    return MOST_NUMBERS / run->source->channels + 1;
+}
+
+/* If nobody says how many. */
+static uint64_t good_rows(const struct run *run)
+{
+    uint64_t window = run->work->window, most = most_rows(run);
+    uint64_t rows = CHUNK_NUMBERS / run->source->channels, least = window < most / 2 ? 2 * window : most;
 
     if (least < window / 2)
         least = window / 2;
-    if (rows > 0)
-        return rows < most ? rows : most;
-    rows = CHUNK_NUMBERS / run->source->channels;
     if (rows < least)
         rows = least;
     return rows < 16 ? 16 : rows;
+}
+
+uint64_t run_task_rows(const struct run *run)
+{
+    uint64_t rows = run->work->chunk, most = most_rows(run);
+
+    if (rows == 0)
+        return good_rows(run);
+    return rows < most ? rows : most;
 }
 
 uint64_t run_chunk_rows(const struct run *run, const struct ordered_slot *slot)
@@ -80,20 +93,37 @@ int run_lay_out(const struct run *run, struct ordered_slot *slot, size_t text, u
 
 /* -- from any place ----------------------------------------------------------------------- */
 
+/* Some pieces, and fewer towards the end, so that all workers end together. A checksum is of pieces, so
+ * they must not depend on the workers. */
+static uint64_t placed_rows(const struct run *run, const struct ordered_slot *slot)
+{
+    uint64_t rows = run_chunk_rows(run, slot), turns = TURNS * (uint64_t)run->ordered->workers, pieces;
+
+    if (run->work->chunk > 0 || run->work->hash || run_measures(run, slot))
+        return rows;
+    pieces = (run->outputs - run->cut) / rows / turns;
+    return rows * (pieces < 1 ? 1 : pieces < MOST_PIECES ? pieces : MOST_PIECES);
+}
+
 static int next_anywhere(void *context, struct ordered_slot *slot)
 {
     struct run *run = context;
     struct filter_task *task = (struct filter_task *)slot->argument;
-    uint64_t count = run_chunk_rows(run, slot);
+    uint64_t count = run->placed ? placed_rows(run, slot) : run_chunk_rows(run, slot);
     int r;
 
     if (run->cut == run->outputs)
         return 0;
     if (count > run->outputs - run->cut)
         count = run->outputs - run->cut;
-    r = run_lay_out(run, slot, 0, 0, count, task);
-    if (r != 0)
-        return r;
+    if (run->placed) {
+        *task = (struct filter_task){.plan = &run->plan, .step = STEP_PLACE, .count = count};
+        sink_leave(run->file, count);
+    } else {
+        r = run_lay_out(run, slot, 0, 0, count, task);
+        if (r != 0)
+            return r;
+    }
     task->first = run->cut;
     run->cut += count;
     return 1;
@@ -106,9 +136,9 @@ bool run_rows_are_single(const struct run *run)
 
 /* -- what all have in common -------------------------------------------------------------- */
 
-static int work(const void *argument, void *result)
+static int work(const void *argument, void *result, struct ordered_own *own)
 {
-    return task_run(argument, result);
+    return task_run(argument, result, own);
 }
 
 static double part_done(const struct run *run)
@@ -132,7 +162,8 @@ static int take(void *context, struct ordered_slot *slot)
         run->sum->hash = checksum_join(run->sum->hash, answer->hash, answer->bytes);
     progress_step(&run->bar, part_done(run), run->sum->averages);
     if (run->file) {
-        int r = sink_put(run->file, task->out, answer->bytes, task->count);
+        int r = run->placed ? answer->unwritten
+                            : sink_put(run->file, task->out, answer->bytes, task->count);
 
         run->writing = r < 0;
         return r;
@@ -147,17 +178,15 @@ static void idle(void *context)
     progress_step(&run->bar, part_done(run), run->sum->averages);
 }
 
-/* Where nobody knows how much will come, as much as there was is a fair guess. */
-static double done(void *context, double *tasks_left)
+/* Where nobody knows how much will come, as much as there was is a fair guess. A first task costs a worker
+ * no more than this process: nothing that counts is to be got ready. */
+static double done(void *context, double *starts)
 {
     struct run *run = context;
     double part = part_done(run);
 
-    if (source_anywhere(run->source))
-        *tasks_left = (double)(run->outputs - run->sum->averages) / (double)run_task_rows(run);
-    else if (part <= 0)
-        part = 0.5;
-    return part;
+    *starts = 0;
+    return part <= 0 && !source_anywhere(run->source) ? 0.5 : part;
 }
 
 static int pass(struct run *run)
@@ -238,6 +267,25 @@ static int run_pass(struct run *run, enum crew_kind kind, unsigned workers, bool
     return status;
 }
 
+/* Whether tasks can write their averages themselves, and have memory for it. 0, or an error of the output. */
+static int find_places(struct run *run, unsigned workers)
+{
+    struct filter_plan *plan = &run->plan;
+    uint64_t rows = good_rows(run), task = run_task_rows(run), numbers;
+    int r;
+
+    plan->piece = rows < task ? rows : task;
+    if (!run->file || !source_anywhere(run->source) ||
+        __builtin_mul_overflow(plan->piece + run->work->window, run->source->channels, &numbers) ||
+        numbers > too_many_numbers || task_own_memory(plan) > run->memory / workers)
+        return 0;
+    r = sink_places(run->file, &plan->begin);
+    plan->fd = run->file->out.fd;
+    run->placed = r > 0;
+    run->writing = r < 0;
+    return r < 0 ? r : 0;
+}
+
 static int run_once(const struct filter_work *work, struct source *source, const struct sink *sink,
                     enum crew_kind kind, unsigned workers, struct filter_sum *sum, bool *closed)
 {
@@ -268,6 +316,11 @@ static int run_once(const struct filter_work *work, struct source *source, const
         if (r < 0)
             status = say_error("opening %s: %s", sink->path ? quoted(sink->path) : "standard output",
                                crew_strerror(r));
+    }
+    if (status == EXIT_DONE) {
+        r = find_places(&run, workers);
+        if (r < 0)
+            status = fail(&run, r);
     }
     if (status == EXIT_DONE)
         status = run_pass(&run, kind, workers, closed);

@@ -195,6 +195,25 @@ int sink_open(struct sink_file *file, const struct sink *sink, uint64_t rows)
     return 0;
 }
 
+int sink_places(struct sink_file *file, uint64_t *begins)
+{
+    const struct sink *sink = file->sink;
+    int r;
+
+    if ((sink->shape != SINK_NPY && sink->shape != SINK_RAW) || file->expected == UINT64_MAX ||
+        !file->out.named)
+        return 0;
+    r = begin(file);
+    *begins = file->out.written;
+    return r < 0 ? r : 1;
+}
+
+void sink_leave(struct sink_file *file, uint64_t rows)
+{
+    output_leave(&file->out, rows * sink_room(file->sink, 1));
+    file->rows += rows;
+}
+
 int sink_put(struct sink_file *file, const char *bytes, size_t size, size_t rows)
 {
     int r = rows > 0 ? begin(file) : 0;

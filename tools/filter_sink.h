@@ -50,6 +50,13 @@ struct sink_file {
  * mended. 0 or an error; sink_discard() is needed in both cases. */
 int sink_open(struct sink_file *file, const struct sink *sink, uint64_t rows);
 
+/* Rows of one size, into a file that nobody else sees: every row has its place before it is written.
+ * 1: so it is, the head is written, and the rows begin at byte '*begin'; 0: it is not; or an error. */
+int sink_places(struct sink_file *file, uint64_t *begin);
+
+/* The next 'rows' rows are written by others, at their places, in any order. */
+void sink_leave(struct sink_file *file, uint64_t rows);
+
 /* What sink_format() made of the next 'rows' rows. 0 or an error. */
 int sink_put(struct sink_file *file, const char *bytes, size_t size, size_t rows);
 

@@ -279,11 +279,11 @@ static int mean(const struct filter_task *task, struct filter_answer *answer)
 {
     const struct filter_plan *plan = task->plan;
     const struct filter_work *w = plan->work;
-    const struct source *s = plan->source;
+    const unsigned channels = plan->source->channels;
     struct room room = room_for(plan, task->step, task->count);
     uint64_t rows = task->count + w->window - 1;
     char *samples = task->memory, *means = samples + room.channels * room.samples;
-    char *sum = means + s->channels * room.means, *scratch = sum + room.sums;
+    char *sum = means + channels * room.means, *scratch = sum + room.sums;
     struct filter_span span = {.first = task->first, .count = task->count, .window = w->window,
                                .scratch = scratch};
 
@@ -295,12 +295,12 @@ static int mean(const struct filter_task *task, struct filter_answer *answer)
     }
     if (plain(plan))
         means = task->out;
-    for (unsigned c = 0; c < s->channels; c++) {
+    for (unsigned c = 0; c < channels; c++) {
         const void *in = stays(plan, task->step) ? task->rows
                                                   : samples + c % room.channels * room.samples;
 
         if (in != task->rows && task->step == STEP_MEAN && c % room.channels == 0) {
-            unsigned rest = s->channels - c;
+            unsigned rest = channels - c;
 
             pick(task, c, rest < room.channels ? rest : room.channels, rows, samples, room.samples);
         }
@@ -308,14 +308,50 @@ static int mean(const struct filter_task *task, struct filter_answer *answer)
     }
     answer->bytes = plain(plan) ? task->count * sample_width(plan)
                                 : sink_format(plan->sink, means, room.means, task->count, task->out);
-    if (w->hash)
-        answer->hash = checksum(task->out, answer->bytes);
+    answer->hash = w->hash ? checksum(task->out, answer->bytes) : 0;
     return 0;
 }
 
-int task_run(const struct filter_task *task, struct filter_answer *answer)
+size_t task_own_memory(const struct filter_plan *plan)
+{
+    return task_memory(plan, STEP_FETCH, plan->piece) + sink_room(plan->sink, plan->piece);
+}
+
+/* Piece by piece, in the same memory, which stays near. */
+static int place(const struct filter_task *task, struct filter_answer *answer, struct ordered_own *own)
+{
+    const struct filter_plan *plan = task->plan;
+    const uint64_t end = task->first + task->count, row = sink_room(plan->sink, 1);
+    struct filter_task piece = {.plan = plan, .step = STEP_FETCH, .first = task->first};
+    int r = ordered_own_memory(own, task_own_memory(plan));
+
+    if (r < 0)
+        return r;
+    piece.memory = own->memory;
+    piece.out = (char *)own->memory + task_memory(plan, STEP_FETCH, plan->piece);
+    while (piece.first < end) {
+        struct filter_answer part;
+
+        piece.count = end - piece.first < plan->piece ? end - piece.first : plan->piece;
+        r = mean(&piece, &part);
+        if (r < 0)
+            return r;
+        answer->unwritten = output_write_at(plan->fd, piece.out, part.bytes, plan->begin + piece.first * row);
+        if (answer->unwritten < 0)
+            return 0;
+        answer->hash = piece.first == task->first ? part.hash
+                                                  : checksum_join(answer->hash, part.hash, part.bytes);
+        answer->bytes += part.bytes;
+        piece.first += piece.count;
+    }
+    return 0;
+}
+
+int task_run(const struct filter_task *task, struct filter_answer *answer, struct ordered_own *own)
 {
     *answer = (struct filter_answer){.piece.bad = TABLE_GOOD};
+    if (task->step == STEP_PLACE)
+        return place(task, answer, own);
     if (task->step == STEP_READ) {
         table_read(task->plan->source->table, task->text, task->size, task->rows, &answer->piece);
         return 0;

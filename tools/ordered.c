@@ -11,10 +11,53 @@
 
 enum { IDLE_MS = 100, MOST_RETRIES = 14 };
 
+/* -- memory ------------------------------------------------------------------------------- */
+
+/* Memory of this process's own, with large pages, which are cheaper to touch. '*size': rounded to whole
+ * ones. NULL: there is none. */
+static void *own_pages(size_t *size)
+{
+    const size_t page = 2 << 20;
+    void *block;
+
+    if (*size > page / 2)
+        *size = (*size + page - 1) / page * page;
+    block = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED)
+        return NULL;
+    madvise(block, *size, MADV_HUGEPAGE);
+    return block;
+}
+
+int ordered_own_memory(struct ordered_own *own, size_t size)
+{
+    if (own->size >= size)
+        return 0;
+    if (own->memory)
+        munmap(own->memory, own->size);
+    own->memory = own_pages(&size);
+    own->size = own->memory ? size : 0;
+    return own->memory ? 0 : -ENOMEM;
+}
+
+static int own_make(struct ordered *run)
+{
+    run->own = calloc(run->workers, sizeof *run->own);
+    return run->own ? 0 : -ENOMEM;
+}
+
+static void own_free(struct ordered *run)
+{
+    for (unsigned i = 0; run->own && i < run->workers; i++)
+        if (run->own[i].memory)
+            munmap(run->own[i].memory, run->own[i].size);
+    free(run->own);
+    run->own = NULL;
+}
+
 /* -- slots -------------------------------------------------------------------------------- */
 
-/* Processes need the arena. Here and in threads, memory of our own with large pages is cheaper to
- * touch. */
+/* Processes need the arena. */
 static void buffer_free(struct ordered_slot *slot)
 {
     if (!slot->buffer)
@@ -29,7 +72,6 @@ static void buffer_free(struct ordered_slot *slot)
 
 int ordered_buffer(struct ordered_slot *slot, size_t size)
 {
-    const size_t page = 2 << 20;
     enum crew_kind kind = slot->alone ? CREW_SEQUENTIAL : slot->buffer_kind;
     void *block;
     int r;
@@ -43,12 +85,9 @@ int ordered_buffer(struct ordered_slot *slot, size_t size)
         if (r < 0)
             return r;
     } else {
-        if (size > page / 2)
-            size = (size + page - 1) / page * page;
-        block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (block == MAP_FAILED)
+        block = own_pages(&size);
+        if (!block)
             return -ENOMEM;
-        madvise(block, size, MADV_HUGEPAGE);
     }
     slot->buffer = block;
     slot->capacity = size;
@@ -112,12 +151,17 @@ static int open_pool(struct ordered *run, enum crew_kind kind)
 
 int ordered_open(struct ordered *run, enum crew_kind kind, unsigned workers, const char *name)
 {
+    int r;
+
     *run = (struct ordered){
         .kind = kind,
         .used = CREW_SEQUENTIAL,
         .workers = kind == CREW_SEQUENTIAL ? 1 : workers,
         .name = name,
     };
+    r = own_make(run);
+    if (r < 0)
+        return r;
     if (kind == CREW_THREADS || kind == CREW_PROCESSES)
         return open_pool(run, kind);
     return slots_make(run, 1, CREW_SEQUENTIAL);
@@ -131,22 +175,24 @@ void ordered_close(struct ordered *run)
         run->pool = NULL;
     }
     slots_free(run);
+    own_free(run);
 }
 
 /* -- on a pool ---------------------------------------------------------------------------- */
 
-/* The function's address is the same in all workers: they are forks of this process. */
+/* Addresses are the same in all workers: they are forks of this process. */
 struct envelope {
-    int (*work)(const void *argument, void *result);
+    int (*work)(const void *argument, void *result, struct ordered_own *own);
+    struct ordered_own *own;
     size_t result_size;
-    alignas(16) unsigned char argument[ORDERED_ARGUMENT];
+    alignas(8) unsigned char argument[ORDERED_ARGUMENT];
 };
 
 static int ordered_task(crew_task *task)
 {
     const struct envelope *e = task->argument;
     alignas(16) unsigned char result[ORDERED_RESULT];
-    int r = e->work(e->argument, result);
+    int r = e->work(e->argument, result, &e->own[task->worker]);
 
     if (r < 0)
         return crew_task_fail(task, r, "%s", crew_strerror(r));
@@ -155,7 +201,7 @@ static int ordered_task(crew_task *task)
 
 static int submit(struct ordered *run, const struct ordered_job *job, struct ordered_slot *slot)
 {
-    struct envelope e = {.work = job->work, .result_size = job->result_size};
+    struct envelope e = {.work = job->work, .own = run->own, .result_size = job->result_size};
 
     memcpy(e.argument, slot->argument, job->argument_size);
     return crew_pool_submit(run->pool, &slot->future, ordered_task, &e,
@@ -300,7 +346,7 @@ static const double cold_start = 0.001;
 
 /* True if a pool should go on with the rest. A task in a pool pays again for what the first one here
  * paid for; 'take' stays one process's job, and shares the CPUs with the workers. */
-static bool pool_would_win(const struct ordered *run, const struct measured *m, double tasks_left)
+static bool pool_would_win(const struct ordered *run, const struct measured *m, double starts)
 {
     double cpus = crew_cpu_count(), workers = run->workers < cpus ? run->workers : cpus;
     double work = (double)m->work / 1e9, take = (double)m->take / 1e9, left = 1 - m->part;
@@ -319,7 +365,7 @@ static bool pool_would_win(const struct ordered *run, const struct measured *m, 
     work = (work - again) / m->part * left;
     take = take / m->part * left;
     here = work + take;
-    work += again * tasks_left;
+    work += again * starts;
     there = work / workers > take ? work / workers : take;
     if (there < (work + take) / cpus)
         there = (work + take) / cpus;
@@ -350,13 +396,13 @@ static int run_here(struct ordered *run, const struct ordered_job *job)
 
     while (r == ORDERED_AGAIN || (r = job->next(job->context, slot)) > 0) {
         crew_time begin = crew_time_now(), middle, end;
-        double tasks_left = 0, part;
+        double starts = 0, part;
 
-        r = job->work(slot->argument, slot->result);
+        r = job->work(slot->argument, slot->result, &run->own[0]);
         if (r == 0 && job->between) {
             r = job->between(job->context, slot);
             if (r == 0)
-                r = job->work(slot->argument, slot->result);
+                r = job->work(slot->argument, slot->result, &run->own[0]);
         }
         if (r < 0)
             return r;
@@ -370,7 +416,7 @@ static int run_here(struct ordered *run, const struct ordered_job *job)
         if (run->kind != CREW_KIND_DEFAULT || run->workers < 2)
             continue;
 
-        part = job->done(job->context, &tasks_left);
+        part = job->done(job->context, &starts);
         m.last_part = part - m.part;
         m.part = part;
         m.last = middle - begin;
@@ -381,7 +427,7 @@ static int run_here(struct ordered *run, const struct ordered_job *job)
         /* Asked again when twice as much was measured. */
         if (r == 0 && m.tasks > 1 && m.work + m.take >= 2 * asked && part < 1) {
             asked = m.work + m.take;
-            if (pool_would_win(run, &m, tasks_left)) {
+            if (pool_would_win(run, &m, starts)) {
                 r = change_to_pool(run);
                 if (r != 0)
                     return r;

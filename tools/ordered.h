@@ -14,7 +14,9 @@
  * measured cost of the tasks says that it pays off.
  *
  * A worker that dies costs nothing but time: its task is run again, into the same buffer. So 'work'
- * must have no effect but result and buffer. */
+ * must have no effect but result and buffer, or one that is the same when it begins again: bytes at
+ * their fixed place in a file. Workers are forks of this process, made when the pool is opened, or later
+ * in the place of a dead one: what is open by then is open in them. */
 #ifndef TOOLS_ORDERED_H
 #define TOOLS_ORDERED_H
 
@@ -25,14 +27,20 @@
 enum { ORDERED_ARGUMENT = 128, ORDERED_RESULT = 64 };
 
 struct ordered_slot {
-    alignas(16) unsigned char argument[ORDERED_ARGUMENT];
-    alignas(16) unsigned char result[ORDERED_RESULT];
+    alignas(8) unsigned char argument[ORDERED_ARGUMENT];
+    alignas(8) unsigned char result[ORDERED_RESULT];
     bool alone; /* the task will run in this process, as all before and after it */
 
     crew_future *future;
     void *buffer;
     size_t capacity;
     enum crew_kind buffer_kind;
+};
+
+/* Memory of whoever does a task, kept from one to the next. */
+struct ordered_own {
+    void *memory;
+    size_t size;
 };
 
 /* What 'take' answers when the same slot's task is to run once more, with a new argument; and what
@@ -48,8 +56,8 @@ struct ordered_job {
      * when other tasks are under way (ordered.under_way): then their results are taken first. */
     int (*next)(void *context, struct ordered_slot *slot);
 
-    /* Does it, in whatever thread or process. 0, or an error. */
-    int (*work)(const void *argument, void *result);
+    /* Does it, in whatever thread or process, to which 'own' belongs. 0, or an error. */
+    int (*work)(const void *argument, void *result, struct ordered_own *own);
 
     /* NULL, or called in order between two rounds of work on each task: what the tasks before have
      * found goes from slot->result into this one's argument, and 'work' is called again. 0 or an error. */
@@ -61,8 +69,9 @@ struct ordered_job {
     /* Called now and then while it waits; may be NULL. */
     void (*idle)(void *context);
 
-    /* For auto: how much is taken, 0 to 1, and how many tasks a pool would cut the rest into. */
-    double (*done)(void *context, double *tasks_left);
+    /* For auto: how much is taken, 0 to 1, and how many tasks of a pool would pay again for what only the
+     * first one paid for here. */
+    double (*done)(void *context, double *starts);
 };
 
 struct ordered {
@@ -73,6 +82,7 @@ struct ordered {
     crew_pool *pool;
     struct ordered_slot *slots;
     unsigned window;
+    struct ordered_own *own; /* of each worker; all but this process's stay as they were before the fork */
     unsigned under_way; /* tasks given to the pool and not taken yet */
     bool starved; /* 'next' found no memory while nothing was under way */
     struct crew_failure failure; /* of the task that ended the run, if one did */
@@ -90,6 +100,9 @@ void ordered_close(struct ordered *run);
 
 /* For 'next': makes the slot's buffer 'size' bytes long, or longer. 0 or -ENOMEM. */
 int ordered_buffer(struct ordered_slot *slot, size_t size);
+
+/* For 'work': the same with its own memory, which no other process sees. */
+int ordered_own_memory(struct ordered_own *own, size_t size);
 
 /* One sentence on how a run failed with 'error'. Valid until the next call. */
 const char *ordered_explain(const struct ordered *run, int error);

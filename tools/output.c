@@ -123,7 +123,7 @@ int output_open(struct output *out, const char *path)
 
 /* -- writing ------------------------------------------------------------------------------ */
 
-static void reserve(struct output *out, size_t size)
+static void reserve(struct output *out, uint64_t size)
 {
     uint64_t from = out->reserved > out->written ? out->reserved : out->written;
 
@@ -210,11 +210,32 @@ int output_write(struct output *out, const void *data, size_t size)
     return r;
 }
 
+void output_leave(struct output *out, uint64_t size)
+{
+    if (out->written + size >= RESERVE_FROM)
+        reserve(out, size);
+    out->written += size;
+}
+
+int output_write_at(int fd, const void *data, size_t size, uint64_t place)
+{
+    for (const char *at = data; size > 0;) {
+        ssize_t n = pwrite(fd, at, size, (off_t)place);
+
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return n < 0 ? -errno : -EIO;
+        if (n > 0) {
+            at += n;
+            place += (uint64_t)n;
+            size -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
 int output_patch(struct output *out, uint64_t offset, const void *data, size_t size)
 {
-    ssize_t n = pwrite(out->fd, data, size, out->begin + (off_t)offset);
-
-    return n < 0 ? -errno : (size_t)n != size ? -EIO : 0;
+    return output_write_at(out->fd, data, size, (uint64_t)out->begin + offset);
 }
 
 /* -- the end ------------------------------------------------------------------------------ */

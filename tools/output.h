@@ -45,6 +45,13 @@ struct output {
 int output_open(struct output *out, const char *path);
 int output_write(struct output *out, const void *data, size_t size);
 
+/* Only if 'named': the next 'size' bytes are written by others, each at its place with output_write_at(),
+ * in any order, again if need be, and all before output_finish(). */
+void output_leave(struct output *out, uint64_t size);
+
+/* Writes bytes at a place of a file, in whatever process has it open. */
+int output_write_at(int fd, const void *data, size_t size, uint64_t place);
+
 /* Overwrites bytes that were written before, counted from the first one. */
 int output_patch(struct output *out, uint64_t offset, const void *data, size_t size);
 

@@ -99,8 +99,9 @@ static int next(void *context, struct ordered_slot *slot)
     return 1;
 }
 
-static int sieve(const void *argument, void *result)
+static int sieve(const void *argument, void *result, struct ordered_own *own)
 {
+    (void)own;
     return primes_sieve(argument, result);
 }
 
@@ -169,12 +170,12 @@ static void idle(void *context)
     progress_step(&run->bar, part_done(run), run->sum->count);
 }
 
-static double done(void *context, double *tasks_left)
+static double done(void *context, double *starts)
 {
     struct run *run = context;
     double part = run->all_cut ? 1 : part_done(run);
 
-    *tasks_left = 0;
+    *starts = 0;
     if (part < 1) {
         unsigned workers = run->ordered->workers;
         uint64_t size = run->work->chunk, high = 0;
@@ -185,7 +186,7 @@ static double done(void *context, double *tasks_left)
             high = run->count ? primes_cut_count(run->taken, run->start, run->stop, size,
                                                  workers)
                               : primes_cut_list(run->taken, run->stop, size);
-        *tasks_left = (double)(run->stop - run->taken) / (double)(high - run->taken + 1);
+        *starts = (double)(run->stop - run->taken) / (double)(high - run->taken + 1);
     }
     return part;
 }

@@ -241,6 +241,40 @@ def _itself():
                     write(path, data)
 
 
+@case("into a file of numbers, which workers write themselves: the bytes of a pipe")
+def _places():
+    x, n = noise(30011), 10003
+    with tempfile.TemporaryDirectory() as folder:
+        def same_bytes(words, ending, more):
+            out = os.path.join(folder, "out." + ending)
+            wanted = run(["filter", *words, "-x", "sequential", "-f", ending, *more])
+            expect(wanted.status == 0, shown(words), wanted.text())
+            for kind in KINDS:
+                for chunk in ([], ["--chunk", "777"], ["--chunk", "1e9"]):
+                    if chunk and kind == "auto":
+                        continue
+                    done = run(["filter", *words, "-x", kind, "-j", "3", *chunk, "-f", ending, *more,
+                                "-o", out])
+                    expect(done.status == 0 and done.out + done.err == b"", shown(words), kind,
+                           done.text())
+                    expect(read(out) == wanted.out, shown(words), kind, chunk, "other bytes")
+
+        inputs = {"f64": raw(x), "f32": raw(x, "f4")}
+        made = {name: write(os.path.join(folder, "in." + name), data) for name, data in inputs.items()}
+        rows = write(os.path.join(folder, "in.npy"), npy(x[:3 * n], (n, 3), "<f4"))
+        columns = write(os.path.join(folder, "columns.npy"), npy(x[:3 * n], (n, 3), ">f8", True))
+        whole = write(os.path.join(folder, "whole.npy"), npy(list(range(n)), (n,), "<i4"))
+        none = write(os.path.join(folder, "none.npy"), npy([], (0, 3)))
+        for edges in ("valid", "same", "full", "reflect", "mirror", "nearest", "wrap", "shrink"):
+            same_bytes(["-w", "1001", "-e", edges], "f64", [made["f64"]])
+            same_bytes(["-w", "101", "-e", edges], "npy", [rows])
+        same_bytes(["-w", "20001"], "f32", [made["f32"]])
+        same_bytes(["-w", "7", "--nan", "skip"], "npy", [columns])
+        same_bytes(["-w", "7", "-t", "f32"], "npy", [whole])
+        same_bytes(["-w", "7", "-e", "same"], "npy", [none])
+        same_bytes(["-w", "501"], "f64", ["--generate", "300000"])
+
+
 @case("an output that exists stays as it was when the run fails")
 def _kept():
     for ending, data in (("txt", text(X) + b"x"), ("csv", csv([X]) + b"x\n"), ("npy", npy(X)[:-1]),
@@ -391,6 +425,13 @@ def _disk_full():
                            done.out, done.text())
                     expect("No space left" in done.text() and done.err.count(b"\n") == 1,
                            done.text())
+        for size in ("5m", "15m"): # some of it is reserved, or nearly all
+            for kind in KINDS:
+                done = namespace(f'mount -t tmpfs -o size={size} none /mnt && cd /mnt && '
+                                 f'"$0" filter -x {kind} -w 3 --generate 2e6 -o out.npy; '
+                                 'echo "$? $(ls -A)"')
+                expect(done.out == b"1 \n", size, kind, done.out, done.text())
+                expect("No space left" in done.text() and done.err.count(b"\n") == 1, done.text())
 
 
 @case("an output whose folder is removed is told")
@@ -619,6 +660,37 @@ def _killed():
             os.unlink(path)
 
 
+@case("a worker killed again and again while it writes its part of a file changes no byte")
+def _killed_at_place():
+    every = 0.200 if SANITIZED else 0.004
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out.npy")
+        for words in (["--generate", "2e6" if SANITIZED else "3e7"],
+                      ["--chunk", "30011", "--generate", "1e6" if SANITIZED else "2e7"]):
+            base = ["filter", "-w", "101", "-o", out, *words]
+            expect(run([*base, "-x", "sequential"]).status == 0, shown(words))
+            wanted = hashlib.sha256(read(out)).digest()
+            os.unlink(out)
+            process = start([*base, "-x", "processes", "-j", "2", "-v"], env=cli.without_leak_checker())
+            count = 0
+            while process.poll() is None:
+                for pid in children(process.pid)[:1]:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                        count += 1
+                    except ProcessLookupError:
+                        pass
+                try:
+                    process.wait(every)
+                except subprocess.TimeoutExpired:
+                    pass
+            _, err = process.communicate()
+            expect(process.returncode == 0 and count > 0 and b"died" in err, shown(words),
+                   process.returncode, count, "killed", err)
+            expect(hashlib.sha256(read(out)).digest() == wanted, shown(words), "other bytes")
+            expect(os.listdir(folder) == ["out.npy"], os.listdir(folder))
+
+
 @case("a worker killed at each chunk changes no byte")
 def _each_chunk():
     x = noise(20000)
@@ -739,10 +811,20 @@ def _limits():
                            and done.err.count(b"\n") == 1, kind, which,
                            value, done.status, done.text())
         out = os.path.join(folder, "out.f64")
-        done = run(["filter", "-w", "101", path, "-o", out],
-                   preexec_fn=rlimit(resource.RLIMIT_FSIZE, 100000))
-        one_line(done, ["a limit of the file's size"], "File too large")
-        expect(not os.path.exists(out), "a part of it stays")
+        for kind in KINDS:
+            if kind != "processes": # the arena is a file, too
+                done = run(["filter", "-x", kind, "-w", "101", path, "-o", out],
+                           preexec_fn=rlimit(resource.RLIMIT_FSIZE, 100000))
+                one_line(done, ["a limit of the file's size"], "File too large")
+                expect(not os.path.exists(out), "a part of it stays")
+            for mib in () if SANITIZED else (16, 32, 64, 128, 512):
+                done = run(["filter", "-x", kind, "-j", "2", "-w", "101", path, "-o", out],
+                           preexec_fn=rlimit(resource.RLIMIT_AS, mib << 20))
+                if done.status == 0:
+                    expect(read(out) == whole, kind, mib, "other averages")
+                    os.unlink(out)
+                elif done.status != 127 and b"error while loading" not in done.err:
+                    one_line(done, [kind, mib])
 
 
 if __name__ == "__main__":
