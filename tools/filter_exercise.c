@@ -21,6 +21,8 @@ enum { MOST_POOLS = 32, CHUNK = 1 << 16, PATIENCE_NS = 2000000, REST_MS = 5, HOT
        ASLEEP_CALLS = 9, SHORTEST = 64, LONGEST = 1 << 22,
        STREAM_FROM = 1 << 20 };
 
+static const size_t line = 64, page = 4096;
+
 /* What auto asks of a pool, as in ordered.c: opening one costs about a millisecond. */
 static const double pool_pays_off = 0.003;
 
@@ -68,11 +70,23 @@ static uint64_t outputs(const struct exercise *e, uint64_t samples)
     return samples - e->window + 1;
 }
 
+/* Two that write near each other take lines from each other, also ahead of themselves: a CPU that sees
+ * memory written in order fetches what follows, to the end of the page. So parts end with a page, if they
+ * have many, else with a line. */
+static uint64_t part_of(uint64_t count, unsigned workers)
+{
+    uint64_t part = (count + workers - 1) / workers;
+    uint64_t whole = (part * sizeof(double) >= 8 * page ? page : line) / sizeof(double);
+
+    part = (part + whole - 1) / whole * whole;
+    return part < CHUNK ? part : CHUNK;
+}
+
 static int average_on(struct exercise *e, crew_pool *pool, unsigned workers, uint64_t begin, uint64_t end)
 {
     struct call call = e->call;
-    uint64_t count = end - begin, chunk = (count + workers - 1) / workers;
-    struct crew_job_options options = {.chunk = chunk < CHUNK ? chunk : CHUNK};
+    uint64_t count = end - begin;
+    struct crew_job_options options = {.chunk = part_of(count, workers)};
 
     call.base = begin;
     return crew_pool_for(pool, average_task, count, &call, sizeof call, &options, CREW_FOREVER);
@@ -167,7 +181,7 @@ static int make_arrays(struct exercise *e, uint64_t samples, unsigned workers)
     int r;
 
     e->call.window = e->window;
-    e->call.step = (filter_scratch(e->window) + 63) & ~(size_t)63;
+    e->call.step = (filter_scratch(e->window) + 2 * page - 1) / page * page; /* and a page between two */
     if (__builtin_mul_overflow(samples, sizeof(double), &bytes) ||
         __builtin_mul_overflow(e->call.step, (size_t)workers, &scratch))
         return -ENOMEM;

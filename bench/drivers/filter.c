@@ -15,6 +15,7 @@
 enum {
     WORKERS = 2,
     CHUNK = 1 << 17,   /* outputs in a task; a span of one sums its first window anew */
+    PART = 512,        /* as many are a page: two that write into one disturb each other */
     CACHED = 1 << 19,  /* so many outputs stay in a cache                             */
     LONGEST = 1 << 14, /* window                                                      */
     SCRATCH = 1 << 17, /* bytes, which is enough for that                             */
@@ -90,7 +91,7 @@ static struct job job_of(uint64_t count, uint64_t window)
 static void mean(uint64_t count, uint64_t window)
 {
     struct job job = job_of(count, window);
-    struct crew_job_options options = { .chunk = count / WORKERS + 1 };
+    struct crew_job_options options = { .chunk = (count / WORKERS / PART + 1) * PART };
 
     if (options.chunk > CHUNK)
         options.chunk = CHUNK;

@@ -18,7 +18,8 @@
  *      ^                      |   |
  *      +--- w dies, or the    |   |  split: the owner gives away the back half of its block b to s:
  *           job is cancelled -+   |
- *                                 +-->  [1] s: EMPTY -> RESERVED(w), by compare-and-swap; splits + 1
+ *                                 +-->  [0] used > s
+ *                                       [1] s: EMPTY -> RESERVED(w), by compare-and-swap; splits + 1
  *                                       [2] s.base, s.length; s: RESERVED -> PREPARED(w, position: middle,
  *                                           end: b's number)
  *                                       [3] b.end = middle           this store gives the units away
@@ -35,9 +36,11 @@
  *        inside / active: both seq_cst; who enters says so, then looks whether the job is still open;
  *        the caller closes it, then looks who is inside
  *        [1] splits rises after the reservation and before [3]: a search that reads 'splits' unchanged
- *        has missed no unit on its way from b to s
+ *        has missed no unit on its way from b to s; nor because it read 'used' before [0]. Who looks for
+ *        a free block and reads 'used' too early is rung after [4]
  *
  * The owner dies ...            others see             repair, in this order
+ *   between [0] and [1]         used, a bound         none: a block more is looked at
  *   between [1] and [2]         RESERVED(w)            -> EMPTY
  *   between [2] and [3]         PREPARED(w), b.end is  -> EMPTY: b still has the units
  *                               not the middle
@@ -153,9 +156,33 @@ void job_init(struct job_shm *job, unsigned workers, void *memory, struct gate_s
     job->gate = gate;
 }
 
+void job_expect(const struct job_shm *job, unsigned workers)
+{
+    os_fetch_to_write(&job->gate->event);
+    os_fetch_to_write(&job->active);
+    os_fetch_to_write(job->small);
+    for (unsigned w = 0; w < workers && w < 4; w++) {
+        os_fetch_to_write(&job->block[w].word);
+        __builtin_prefetch(&job->seat[w].inside);
+    }
+}
+
 uint64_t job_capacity(const struct job_shm *job)
 {
     return (uint64_t)(job->table / 2) * MOST_UNITS;
+}
+
+/* A line that is not written stays with those who look at it. */
+static void renew(_Atomic uint32_t *word, uint32_t value)
+{
+    if (load_relaxed(word) != value)
+        store_relaxed(word, value);
+}
+
+static void renew_64(_Atomic uint64_t *word, uint64_t value)
+{
+    if (load_relaxed(word) != value)
+        store_relaxed(word, value);
 }
 
 void job_open(struct job_shm *job, uint64_t units, unsigned workers)
@@ -177,19 +204,19 @@ void job_open(struct job_shm *job, uint64_t units, unsigned workers)
         store_relaxed(&job->block[b].word, word_make(0, 0, 0, 0, length));
         at += length;
     }
-    for (uint32_t b = job->blocks; b < job->table; b++) /* a cancelled job leaves what it had; a line that */
-        if (load_relaxed(&job->block[b].word) != 0)     /* is not written stays with those who look at it  */
-            store_relaxed(&job->block[b].word, 0);
-    store_relaxed(&job->hungry, 0);
-    store_relaxed(&job->cancel, 0);
+    for (uint32_t b = job->blocks; b < load_relaxed(&job->used) && b < job->table; b++)
+        renew_64(&job->block[b].word, 0); /* a cancelled job leaves what it had */
+    renew(&job->used, job->blocks);
+    renew_64(&job->hungry, 0);
+    renew(&job->cancel, 0);
     store_total(&job->active, epoch ? epoch : atomic_fetch_add(&epochs, 1) + 1);
 }
 
 bool job_is_finished(struct job_shm *job)
 {
-    uint32_t splits = load_total(&job->splits);
+    uint32_t splits = load_total(&job->splits), used = load_total(&job->used);
 
-    for (uint32_t b = 0; b < job->table; b++)
+    for (uint32_t b = 0; b < used && b < job->table; b++)
         if (!word_is_empty(load_total(&job->block[b].word)))
             return false;
     return load_total(&job->splits) == splits;
@@ -259,6 +286,15 @@ static void note_failure(struct shift *shift, int code)
     run->message[0] = '\0';
 }
 
+/* [0]: block s is looked at from now on. */
+static void use(struct job_shm *job, uint32_t s)
+{
+    uint32_t used = load_relaxed(&job->used);
+
+    while (used <= s && !swap_if(&job->used, &used, s + 1))
+        ;
+}
+
 /* Moves the back half of block b, owned by the caller with this word, to an empty block. Returns b's
  * new word. */
 static uint64_t split(struct shift *shift, uint32_t b, uint64_t word)
@@ -272,12 +308,13 @@ static uint64_t split(struct shift *shift, uint32_t b, uint64_t word)
         return word;
     if (shift->split != JOB_NONE && word_is_free(load_relaxed(&job->block[shift->split].word)))
         return word; /* what was given before still lies there */
-    for (uint32_t n = 0; n < job->table; n++) {
-        uint32_t s = (b + 1 + n) % job->table;
+    for (uint32_t s = 0; s < job->table; s++) {
         uint64_t seen = load_relaxed(&job->block[s].word);
 
-        if (!word_is_empty(seen) ||
-            !swap_if(&job->block[s].word, &seen, word_make(me, 0, RESERVED, 0, 0))) /* [1] */
+        if (!word_is_empty(seen))
+            continue;
+        use(job, s);
+        if (!swap_if(&job->block[s].word, &seen, word_make(me, 0, RESERVED, 0, 0))) /* [1] */
             continue;
         atomic_fetch_add(&job->splits, 1);
         job->block[s].base = job->block[b].base + middle; /* [2] */
@@ -445,8 +482,11 @@ static bool take_block(struct shift *shift, uint32_t start, uint32_t *b, uint64_
 {
     struct job_shm *job = shift->job;
 
-    for (uint32_t n = 0; n < job->table; n++) {
-        uint32_t i = start + n < job->table ? start + n : start + n - job->table;
+    uint32_t used = load_acquire(&job->used);
+
+    used = used < job->table ? used : job->table;
+    for (uint32_t n = 0; n < used; n++) {
+        uint32_t i = start + n < used ? start + n : start + n - used;
         uint64_t seen = load_relaxed(&job->block[i].word);
         uint64_t width = word_tries(seen) ? 0 : shift->width;
 
@@ -466,14 +506,17 @@ static bool take_block(struct shift *shift, uint32_t start, uint32_t *b, uint64_
  * more work or goes to sleep. */
 static bool finishes_now(struct job_shm *job)
 {
-    uint32_t event = gate_event(job->gate);
+    uint32_t event;
 
-    for (uint32_t i = job->gate->spin / 32; !job_is_finished(job); i--) {
-        if (i == 0 || gate_event(job->gate) != event)
-            return false;
+    if (job_is_finished(job))
+        return true;
+    event = gate_event(job->gate);
+    for (uint32_t i = job->gate->spin / 32; i > 0 && gate_event(job->gate) == event; i--) {
         os_relax();
+        if (job_is_finished(job))
+            return true;
     }
-    return true;
+    return false;
 }
 
 /* One turn of a worker inside the job. */
@@ -488,9 +531,9 @@ static enum job_turn turn(struct shift *shift, uint32_t epoch)
     if (take_block(shift, shift->start, &b, &word)) {
         work_block(shift, b, word);
         shift->start = b + 1 < job->table ? b + 1 : 0;
-        return JOB_MORE;
-    }
-    if (!finishes_now(job)) {
+        if (!job_is_finished(job)) /* who finishes it need not come again to see that */
+            return JOB_MORE;
+    } else if (!finishes_now(job)) {
         /* Ask the owners to split. The end is looked for after that, for who finishes before it could
          * see the bit rings for nobody. */
         atomic_fetch_or(&job->hungry, hungry_bit(shift->worker));
@@ -663,6 +706,9 @@ const char *job_check(const struct job_shm *job)
         if (width < RESERVED && word_owner(word) != 0 && word_position(word) >= word_end(word))
             return "owned block without a task";
     }
+    for (uint32_t b = load_acquire(&job->used); b < job->table; b++)
+        if (!word_is_empty(load_acquire(&job->block[b].word)))
+            return "block in use behind those in use";
     if (load_acquire(&job->death.which) > 2)
         return "record of a death";
     return NULL;

@@ -36,27 +36,29 @@ struct job_plan {
     crew_function *function;
     const void *argument;  /* NULL, or where the bytes are                           */
     size_t argument_size;
+    uint64_t count;        /* one past the last index                                */
+    uint64_t unit;         /* indices in a unit                                      */
     const char *input;
     char *output;
     size_t input_size, output_size;
-    uint64_t count;        /* one past the last index                                */
-    uint64_t unit;         /* indices in a unit                                      */
 };
 
 struct job_shm {
-    /* Written by the caller while nobody is inside; read by who is inside. */
+    /* Written by the caller while nobody is inside; read by who is inside. What a range needs is in the
+     * first line and in that of its argument: each line more is a trip between cores. */
     _Alignas(CACHE_LINE) _Atomic uint32_t active; /* epoch; 0: no job */
-    uint32_t retries;
     uint32_t blocks;       /* at the beginning of the table that are in use at first */
     uint64_t first;        /* index of unit 0                                        */
     struct job_plan plan;
-    _Alignas(16) unsigned char small[JOB_ARGUMENT];
+    uint32_t retries;
+    _Alignas(CACHE_LINE) unsigned char small[JOB_ARGUMENT];
 
     _Alignas(CACHE_LINE) _Atomic uint64_t hungry; /* a bit for each worker (modulo 64) that found nothing;
                                                      a hint that makes owners split            */
     _Atomic uint32_t cancel;                      /* 1: leave at the next boundary             */
     _Alignas(CACHE_LINE) _Atomic uint32_t splits; /* splits begun; so that a search sees that it missed one */
-    _Atomic uint32_t finished;                    /* the epoch that somebody saw finished; a hint */
+    _Atomic uint32_t used;                        /* blocks behind these are EMPTY; only grows in an epoch */
+    _Alignas(CACHE_LINE) _Atomic uint32_t finished; /* the epoch that somebody saw finished; a hint */
 
     _Alignas(CACHE_LINE) struct failure_shm death; /* written by the repairer */
     uint32_t table;                                /* blocks in the table      */
@@ -68,6 +70,9 @@ struct job_shm {
 uint32_t job_table(unsigned workers);
 size_t job_size(unsigned workers);
 void job_init(struct job_shm *job, unsigned workers, void *memory, struct gate_shm *gate);
+
+/* Asks for the lines that opening a job will touch, all at once: some are at other cores. */
+void job_expect(const struct job_shm *job, unsigned workers);
 
 /* The most units that one epoch can hold. */
 uint64_t job_capacity(const struct job_shm *job);

@@ -65,6 +65,12 @@ static bool job_is_left(crew_pool *pool, void *unused)
     return job_is_empty(&pool->shm->job, pool->workers);
 }
 
+/* True if there is a CPU for the caller as well as for the workers. */
+static bool awake(const crew_pool *pool)
+{
+    return pool->caller_works || pool->shm->gate.spinners >= pool->started_now;
+}
+
 static void spin_for(struct job_shm *job, unsigned steps)
 {
     uint32_t epoch = load_relaxed(&job->active);
@@ -73,11 +79,18 @@ static void spin_for(struct job_shm *job, unsigned steps)
         os_relax();
 }
 
-/* Who is still inside has nothing more to do there, unless it sleeps. */
-static void spin_for_the_last(crew_pool *pool)
+/* Closes the job, and waits until nobody is inside: who still is has nothing more to do there. Also done
+ * before the next one, when they have long gone, instead of after the last unit, when they are just going. */
+static void clear_out(crew_pool *pool)
 {
-    for (unsigned steps = pool->shm->gate.spin; steps > 0 && !job_is_left(pool, NULL); steps--)
+    unsigned steps = awake(pool) ? pool->shm->gate.spin : 0;
+
+    job_close(&pool->shm->job);
+    while (steps-- > 0 && !job_is_left(pool, NULL))
         os_relax();
+    while (!job_is_left(pool, NULL) &&
+           pool_wait(pool, BELL_ANY, job_is_left, NULL, CREW_FOREVER) == CREW_ENOWORKER)
+        os_relax(); /* the last worker is dead, its repair under way */
 }
 
 /* Ends the job before its end: nobody begins a task any more; workers at one are killed. */
@@ -98,8 +111,6 @@ static void cut_short(crew_pool *pool)
 static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
 {
     struct job_shm *job = &pool->shm->job;
-    /* there is a CPU for the caller as well */
-    bool awake = pool->caller_works || pool->shm->gate.spinners >= pool->started_now;
     int r;
 
     job_open(job, units, pool->workers);
@@ -111,19 +122,12 @@ static int run_epoch(crew_pool *pool, uint64_t units, crew_time deadline)
         job_work(job, pool->workers - 1, pool->pid, deadline);
         worker_leave(&mark);
     }
-    if (awake)
+    if (awake(pool) && !pool->caller_works)
         spin_for(job, pool->shm->gate.spin);
     r = job_is_finished(job) ? 0 : pool_wait(pool, BELL_ANY, job_is_over, NULL, deadline);
-    if (r < 0)
+    if (r < 0) {
         cut_short(pool);
-    job_close(job);
-    if (awake)
-        spin_for_the_last(pool);
-    if (!job_is_left(pool, NULL)) {
-        gate_ring(&pool->shm->gate, GATE_ALL); /* the hungry sleep inside */
-        while (pool_wait(pool, BELL_ANY, job_is_left, NULL, CREW_FOREVER) == CREW_ENOWORKER &&
-               !job_is_left(pool, NULL))
-            os_relax(); /* the last worker is dead, its repair under way */
+        clear_out(pool);
     }
     return r;
 }
@@ -136,17 +140,22 @@ static int run_in_workers(crew_pool *pool, const struct job_plan *plan, crew_tim
     uint64_t most = job_capacity(job);
     int r = 0;
 
-    pthread_mutex_lock(&pool->lock);
-    r = pool_refill(pool);
-    pthread_mutex_unlock(&pool->lock);
+    if (load_acquire(&pool->vacant) > 0) {
+        pthread_mutex_lock(&pool->lock);
+        r = pool_refill(pool);
+        pthread_mutex_unlock(&pool->lock);
+    }
     if (r < 0)
         return r;
+    clear_out(pool);
     job_clear_failures(job, pool->workers);
     job->retries = pool->retries;
     job->plan = *plan;
     for (uint64_t from = 0; from < units && r == 0; from += most) {
         uint64_t part = units - from < most ? units - from : most;
 
+        if (from > 0)
+            clear_out(pool);
         job->first = from * plan->unit;
         r = run_epoch(pool, part, deadline);
         if (units - from <= most)
@@ -254,6 +263,8 @@ static int run_plan(crew_pool *pool, struct job_plan *plan, const struct crew_jo
     bool here = worker_is_here(pool);
     int r = 0;
 
+    if (!here)
+        job_expect(&pool->shm->job, pool->workers);
     if (!send_along(pool, plan))
         r = stage_argument(pool, &plan->argument, plan->argument_size, &argument);
     if (r < 0)

@@ -18,6 +18,7 @@
 struct notes {
     uint64_t begun[MOST_INDICES], done[MOST_INDICES];
     uint64_t failing;
+    _Atomic uint64_t early; /* a worker left although something was left to do */
 };
 
 struct arena {
@@ -137,9 +138,21 @@ static void map_that_fails_with_a_retry(void)
 
 /* -- what is done ----------------------------------------------------------------------------------- */
 
+/* A word of job.c that has neither an owner nor a unit. */
+static bool is_empty(uint64_t word)
+{
+    return word >> 53 == 0 && (word >> 22 & 0x3fffff) >= (word & 0x3fffff);
+}
+
 static int work(unsigned worker)
 {
-    return job_work(&arena()->job, worker, PID, CREW_FOREVER) == 0 ? 0 : 1;
+    struct job_shm *job = &arena()->job;
+    uint32_t epoch = job_work(job, worker, PID, CREW_FOREVER);
+
+    for (uint32_t b = 0; b < job->table && !atomic_load(&job->cancel); b++)
+        if (!is_empty(atomic_load(&job->block[b].word)))
+            atomic_store(&arena()->notes.early, 1);
+    return epoch == 0 ? 0 : 1;
 }
 static int work_0(void)
 {
@@ -196,6 +209,8 @@ static const char *check(const struct death_end *ends)
         if (ends[p].how == DEATH_BLOCKED)
             return "hang: a worker sleeps though nothing is left to do";
     }
+    if (a->notes.early)
+        return "lost: a worker said that all is done before it was";
     work(3);
     if (!cancelled && !job_is_finished(&a->job))
         return "hang: the job is not finished, and nothing is free";

@@ -50,6 +50,9 @@ BUGS = [
      '        store_total(&job->block[s].word, word_make(0, 0, 0, 0, end - middle)); /* [4] */\n'
      '        store_total(&job->block[b].word, word);                                        /* [3] */\n',
      'job: split'),
+    ('a block is looked at only when it has been given away', 'pool/job.c',
+     '        use(job, s);\n', '',
+     'job: two share'),
     ('the repair looks at blocks before splits', 'pool/job.c',
      'word_owner(word) == dead + 1 && word_width(word) >= RESERVED)\n'
      '            repair_split(job, &job->block[b], word);\n',
