@@ -24,7 +24,8 @@
  *                the word is the same afterwards [T]: so a reader that dies leaves the message there.
  *   blocks       of a BLOCK message: the slot's own block word and the size. Written by p in FILLING,
  *                by c in TAKEN. Who only looks at one reads its block while others may take it and use its memory
- *                again, and believes that, too, only if the word is the same afterwards. Where messages are lent (queue.c) the size of a FULL one, too. Blocks change hands as handover.h says.
+ *                again, and believes that, too, only if the word is the same afterwards. Where messages are lent
+ *                (queue.c) the size of a FULL one stands here, too. Blocks change hands as handover.h says.
  *   spare        blocks for the next messages, each with a word that names who is at it: claimed and given
  *                back by that party alone, or by the repair when it is dead.
  *   checked      the deaths up to which the repair has looked at all slots. Who operates on the ring compares it
