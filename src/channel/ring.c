@@ -105,7 +105,8 @@ static void fetch_ahead(const struct ring_shm *ring, const struct ring_slot *slo
 {
     const char *at = (const char *)slot + AHEAD;
 
-    if (at < ring->slot + (size_t)ring->slots * ring->stride)
+    if ((uintptr_t)slot % CACHE_LINE < ring->stride && /* the first of its line */
+        at < ring->slot + (size_t)ring->slots * ring->stride)
         os_fetch_to_write(at);
 }
 
