@@ -63,23 +63,31 @@ static inline int children(pid_t parent, pid_t *list, int most)
     return n;
 }
 
-/* Not for one that is dead and not collected. */
-static inline bool is_child_of(pid_t pid, pid_t parent)
+/* What the kernel says of a process: R, S, Z, ...; 'parent' is set. '?': nothing. */
+static inline char state_of(pid_t pid, int *parent)
 {
     char path[64], text[256];
     FILE *f;
     const char *p;
-    char state = 'Z';
-    int ppid = 0;
+    char state = '?';
 
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     f = fopen(path, "re");
     if (!f)
-        return false;
+        return '?';
     text[fread(text, 1, sizeof text - 1, f)] = 0;
     fclose(f);
     p = strrchr(text, ')');
-    return p && sscanf(p + 1, " %c %d", &state, &ppid) == 2 && ppid == (int)parent && state != 'Z';
+    return p && sscanf(p + 1, " %c %d", &state, parent) == 2 ? state : '?';
+}
+
+/* Not for one that is dead and not collected. */
+static inline bool is_child_of(pid_t pid, pid_t parent)
+{
+    int ppid = 0;
+    char state = state_of(pid, &ppid);
+
+    return ppid == (int)parent && state != 'Z' && state != '?';
 }
 
 /* By its pidfd, opened before it is looked at: never another process that got its number. */

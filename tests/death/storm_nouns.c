@@ -7,9 +7,10 @@
  *                              many as the kernel starts again
  *
  * A round: WORKERS processes work, with one noun or some of them; a process of its own kills
- * them, the root starts new ones. Then the killer rests, and each noun is told once that the
- * round is over. Everybody who still lives must come to an end now: a wake-up that was given to
- * the dead, or was still to come from them, shows. Every death, and every end, wakes all: so a
+ * them, the root starts new ones. Then the killer rests, and no new operation begins: whoever
+ * waits must wait for what is not there. Then each noun is told once that the round is over, and
+ * everybody must come to an end. So a wake-up that was given to the dead, or was still to come
+ * from them, shows. Every death, and every end, wakes all: so a
  * short round finds more than a long one, and who is through waits for the others before it
  * ends. Then the root, alone, looks at what is left. Now and then everything is closed, and must
  * be gone: processes, descriptors, bytes of the arena. */
@@ -19,12 +20,13 @@
 #include <assert.h>
 #include <stdarg.h>
 
-#define PATIENCE 20000 /* ms that the end of a round may take before it counts as a hang */
-#define ROUNDS 16      /* until all is closed, and opened anew */
+#define PATIENCE 20000      /* ms that the end of a round may take before it counts as a hang */
+#define LONG_AGO 1500000000 /* ns after which who was woken, and can run, did */
+#define ROUNDS 16           /* until all is closed, and opened anew */
 
 static const struct noun *const nouns[] = {
-    &storm_lock, &storm_rlock,     &storm_event,     &storm_value,   &storm_latch,
-    &storm_once, &storm_semaphore, &storm_condition, &storm_barrier,
+    &storm_lock, &storm_rlock,     &storm_rwlock,    &storm_event,   &storm_value, &storm_latch,
+    &storm_once, &storm_semaphore, &storm_condition, &storm_barrier, &storm_queue, &storm_pipe,
 };
 enum { ALL = sizeof nouns / sizeof *nouns };
 static_assert(ALL <= NOUNS, "there is a number for each");
@@ -35,7 +37,7 @@ struct storm_shm *storm;
 
 static crew_process *process[WORKERS];
 static unsigned active[NOUNS], actives; /* those of this round */
-static long hang, leaked, rounds, died, started;
+static long hang, leaked, rounds, died;
 static char first[MESSAGE];
 
 #define THROUGH UINT32_MAX /* doing nothing any more, and waiting for the others */
@@ -43,8 +45,7 @@ static char first[MESSAGE];
 /* All are through: who ended before that would wake those that are stranded. */
 static crew_event *home;
 
-/* -- the workers
- * ----------------------------------------------------------------------------------- */
+/* -- the workers -------------------------------------------------------------------------- */
 
 void storm_complain(const char *format, ...)
 {
@@ -83,8 +84,7 @@ static int work(crew_task *task)
     return crew_event_wait(home, CREW_FOREVER);
 }
 
-/* -- the root
- * -------------------------------------------------------------------------------------- */
+/* -- the root ----------------------------------------------------------------------------- */
 
 static CREW_FORMAT(2, 3) void complain(long *what, const char *format, ...)
 {
@@ -103,14 +103,19 @@ static void begin(unsigned i)
     int r;
 
     atomic_store(&storm->doing[i], 0);
+    atomic_store(&storm->waits[i], 0);
+    for (unsigned k = 0; k < actives; k++)
+        if (nouns[active[k]]->before)
+            nouns[active[k]]->before(i);
     r = crew_process_start(&process[i], work, &i, sizeof i, NULL);
-
-    if (r < 0 && process[i])
+    if (r < 0) {
         process[i] = NULL;
-    if (r < 0)
         complain(&hang, "start: %s", crew_strerror(r));
-    else
-        started++;
+        return;
+    }
+    for (unsigned k = 0; k < actives; k++)
+        if (nouns[active[k]]->after)
+            nouns[active[k]]->after(i, crew_process_pid(process[i]));
 }
 
 /* Takes note of a process that has ended. */
@@ -129,6 +134,9 @@ static void end(unsigned i)
     }
     crew_process_close(process[i]);
     process[i] = NULL;
+    for (unsigned k = 0; k < actives; k++)
+        if (nouns[active[k]]->ended)
+            nouns[active[k]]->ended(i);
 }
 
 /* Waits until one has ended, or 'deadline'. */
@@ -168,6 +176,51 @@ static void choose(unsigned count, const unsigned *among)
             active[actives++] = among[i % count];
 }
 
+/* Whether each worker is through, or rightly waits; 'long_ago': since nothing happens any more. */
+static bool calm(bool long_ago)
+{
+    for (unsigned i = 0; i < WORKERS; i++) {
+        uint32_t at = atomic_load(&storm->doing[i]);
+        uint64_t what = atomic_load(&storm->waits[i]);
+        int parent;
+        bool asleep;
+
+        if (!process[i] || at == THROUGH)
+            continue;
+        if (at == 0 || at > ALL || what == 0 || !nouns[at - 1]->may_wait)
+            return false;
+        asleep = long_ago && state_of(crew_process_pid(process[i]), &parent) == 'S';
+        if (!nouns[at - 1]->may_wait(what, asleep))
+            return false;
+    }
+    return true;
+}
+
+/* Waits until they are: two looks in a row, for they look at one after the other. */
+static void calm_down(void)
+{
+    crew_time begin = crew_time_now(), patience = crew_in_ms(PATIENCE);
+    bool long_ago = false;
+
+    while (!(calm(long_ago) && calm(long_ago)) && crew_time_now() < patience) {
+        await_one(crew_in_ms(1));
+        long_ago = crew_time_now() > begin + LONG_AGO;
+    }
+}
+
+/* Says who does not come to an end. */
+static void tell_hang(const char *when)
+{
+    for (unsigned i = 0; i < WORKERS; i++) {
+        uint32_t at = atomic_load(&storm->doing[i]);
+
+        if (process[i] && at != THROUGH)
+            complain(&hang, "a worker waits for ever%s (%s, for %llu)", when,
+                     at > 0 && at <= ALL ? nouns[at - 1]->name : "nothing",
+                     (unsigned long long)atomic_load(&storm->waits[i]));
+    }
+}
+
 static void one_round(unsigned count, const unsigned *among)
 {
     long until;
@@ -193,18 +246,15 @@ static void one_round(unsigned count, const unsigned *among)
         await_one(crew_in_ms(1));
 
     atomic_store(&storm->over, 1);
+    calm_down();
+    if (!calm(false) && !calm(true))
+        tell_hang(" for what is there");
     for (unsigned k = 0; k < actives; k++)
         if (nouns[active[k]]->finish)
             nouns[active[k]]->finish();
     for (patience = crew_in_ms(PATIENCE); anyone(false) && crew_time_now() < patience;)
         await_one(crew_in_ms(1));
-    for (unsigned i = 0; i < WORKERS; i++) {
-        uint32_t at = atomic_load(&storm->doing[i]);
-
-        if (process[i] && at != THROUGH)
-            complain(&hang, "a worker waits for ever (%s)",
-                     at > 0 && at <= ALL ? nouns[at - 1]->name : "nowhere");
-    }
+    tell_hang("");
     crew_event_set(home);
     while (hang == 0 && anyone(true))
         await_one(crew_in_ms(1));

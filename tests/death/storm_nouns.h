@@ -19,24 +19,33 @@ struct noun {
     void (*work)(unsigned me);
     /* The root, while they work, now and then; NULL: nothing. */
     void (*tend)(void);
+    /* The root, when nothing happens any more: whether a worker that noted 'what' by storm_waits()
+     * rightly waits. 'asleep': and has slept for long, so what it waits for may be taken to find
+     * out. NULL: none may wait for ever. */
+    bool (*may_wait)(uint64_t what, bool asleep);
     /* The root, once, after storm_over() became true: whoever waits must go on. It is not done
      * again, nobody dies after it, and no other wake-up comes: who was stranded is found. NULL:
      * nothing to do. */
     void (*finish)(void);
     /* The root, alone again: what is wrong, or NULL. Makes ready for the next round. */
     const char *(*check)(void);
+    /* The root: worker i is about to be started; was, as process 'pid'; has ended, or not begun. */
+    void (*before)(unsigned i);
+    void (*after)(unsigned i, pid_t pid);
+    void (*ended)(unsigned i);
 };
 
 extern const struct noun storm_lock, storm_rlock, storm_event, storm_value, storm_latch, storm_once,
-    storm_semaphore, storm_condition, storm_barrier;
+    storm_semaphore, storm_condition, storm_barrier, storm_queue, storm_rwlock, storm_pipe;
 
 /* In the arena. */
 struct storm_shm {
-    _Atomic uint32_t over;           /* the round is: no new operation                    */
-    _Atomic uint32_t doing[WORKERS]; /* noun + 1 that a worker is at; 0: none              */
+    _Atomic uint32_t over;           /* the round is: no new operation       */
+    _Atomic uint32_t doing[WORKERS]; /* noun + 1 that a worker is at; 0: none */
+    _Atomic uint64_t waits[WORKERS]; /* for what, for ever; 0: it does not   */
     _Atomic uint64_t operations[NOUNS];
     _Atomic uint64_t complaints;
-    char first[MESSAGE]; /* the first one                                     */
+    char first[MESSAGE]; /* the first one */
     uint64_t died;       /* so far; written by the root                       */
 };
 extern struct storm_shm *storm;
@@ -56,6 +65,18 @@ static inline void storm_work_a_little(void)
 {
     for (volatile unsigned n = (unsigned)(roll() % 200); n > 0; n--)
         ;
+}
+
+/* Worker 'me' is about to wait for 'what', which is not 0, until 'deadline'; is back. */
+static inline crew_time storm_waits(unsigned me, uint64_t what, crew_time deadline)
+{
+    atomic_store(&storm->waits[me], deadline == CREW_FOREVER ? what : 0);
+    return deadline;
+}
+
+static inline void storm_back(unsigned me)
+{
+    atomic_store(&storm->waits[me], 0);
 }
 
 /* Mostly for ever. */

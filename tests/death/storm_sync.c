@@ -1,13 +1,12 @@
 /* storm_sync.c - locks, and what waits for one another, in the storm of storm_nouns.c. */
 #include "storm_nouns.h"
 
-/* -- lock
- * ------------------------------------------------------------------------------------------ */
+/* -- lock --------------------------------------------------------------------------------- */
 
 /* What a lock guards: the two are the same whenever nobody is inside. */
 struct guarded {
-    uint64_t one, other;
-    uint64_t inside;
+    volatile uint64_t one, other;
+    volatile uint64_t inside;
     uint64_t broken; /* somebody died inside */
 };
 
@@ -102,10 +101,15 @@ static const char *lock_check(void)
     return NULL;
 }
 
-const struct noun storm_lock = { "lock", lock_open, lock_close, lock_work, NULL, NULL, lock_check };
+const struct noun storm_lock = {
+    .name = "lock",
+    .open = lock_open,
+    .close = lock_close,
+    .work = lock_work,
+    .check = lock_check,
+};
 
-/* -- rlock
- * ----------------------------------------------------------------------------------------- */
+/* -- rlock -------------------------------------------------------------------------------- */
 
 static struct guarded *deep;
 static crew_rlock *rlock;
@@ -165,11 +169,99 @@ static const char *rlock_check(void)
     return crew_rlock_release(rlock) < 0 ? "rlock: it can't be given back" : NULL;
 }
 
-const struct noun storm_rlock = { "rlock", rlock_open, rlock_close, rlock_work,
-                                  NULL,    NULL,       rlock_check };
+const struct noun storm_rlock = {
+    .name = "rlock",
+    .open = rlock_open,
+    .close = rlock_close,
+    .work = rlock_work,
+    .check = rlock_check,
+};
 
-/* -- event
- * ----------------------------------------------------------------------------------------- */
+/* -- rwlock ------------------------------------------------------------------------------- */
+
+static struct guarded *many_read;
+static crew_rwlock *rwlock;
+
+static int rwlock_open(void)
+{
+    int r = storm_block(&many_read, sizeof *many_read);
+
+    return r < 0 ? r : crew_rwlock_open(&rwlock, NULL);
+}
+
+static void rwlock_close(void)
+{
+    crew_rwlock_close(rwlock);
+    crew_memory_free(many_read);
+}
+
+static void look(void)
+{
+    uint64_t one = many_read->one;
+
+    storm_work_a_little();
+    if (many_read->inside != 0 || many_read->one != one || many_read->other != one)
+        storm_complain("rwlock: one writes while another reads");
+}
+
+static void rwlock_work(unsigned me)
+{
+    crew_time deadline = roll() % 8 ? CREW_FOREVER : CREW_NOW;
+    bool writes = roll() % 4 == 0;
+    int r = writes ? crew_rwlock_acquire_write(rwlock, deadline)
+                   : crew_rwlock_acquire_read(rwlock, deadline);
+
+    (void)me;
+    if (storm_in_vain(r, deadline))
+        return;
+    if (r == CREW_EOWNERDEAD) { /* for writing, whatever was asked for */
+        mend(many_read);
+        r = crew_rwlock_consistent(rwlock);
+        if (r == 0 && !writes)
+            r = crew_rwlock_downgrade(rwlock);
+    }
+    if (r < 0) {
+        storm_complain("rwlock: acquire: %s", crew_strerror(r));
+        return;
+    }
+    if (writes)
+        change(many_read, "rwlock");
+    if (writes && roll() % 2 && crew_rwlock_downgrade(rwlock) < 0)
+        storm_complain("rwlock: who writes can't go on to read");
+    else if (!writes)
+        look();
+    if (crew_rwlock_release(rwlock) < 0)
+        storm_complain("rwlock: it can't be given back");
+}
+
+static const char *rwlock_check(void)
+{
+    struct crew_rwlock_stats stats;
+    int r = crew_rwlock_acquire_write(rwlock, CREW_NOW);
+
+    if (r == CREW_EOWNERDEAD) {
+        mend(many_read);
+        r = crew_rwlock_consistent(rwlock);
+    }
+    if (r < 0)
+        return "rwlock: nobody is there, and it can't be had";
+    if (many_read->one != many_read->other || many_read->inside != 0)
+        return "rwlock: what it guards is broken";
+    if (crew_rwlock_release(rwlock) < 0)
+        return "rwlock: it can't be given back";
+    crew_rwlock_stats(rwlock, &stats);
+    return stats.died > storm->died ? "rwlock: more writers were dead than died" : NULL;
+}
+
+const struct noun storm_rwlock = {
+    .name = "rwlock",
+    .open = rwlock_open,
+    .close = rwlock_close,
+    .work = rwlock_work,
+    .check = rwlock_check,
+};
+
+/* -- event -------------------------------------------------------------------------------- */
 
 static crew_event *busy; /* set and cleared by all */
 static crew_event *last; /* set by finish() alone  */
@@ -191,7 +283,6 @@ static void event_work(unsigned me)
 {
     int r = 0;
 
-    (void)me;
     switch (roll() % 64) {
     case 0 ... 7:
         crew_event_clear(busy);
@@ -200,7 +291,8 @@ static void event_work(unsigned me)
         r = crew_event_wait(busy, crew_in_ms(1));
         break;
     case 16:
-        r = crew_event_wait(last, CREW_FOREVER);
+        r = crew_event_wait(last, storm_waits(me, 1, CREW_FOREVER));
+        storm_back(me);
         if (r == 0 && !storm_over())
             storm_complain("event: it was not set, and one that waited went on");
         break;
@@ -210,6 +302,12 @@ static void event_work(unsigned me)
     }
     if (r < 0 && r != -ETIMEDOUT)
         storm_complain("event: wait: %s", crew_strerror(r));
+}
+
+static bool event_may_wait(uint64_t what, bool asleep)
+{
+    (void)asleep;
+    return what == 1 && !crew_event_is_set(last);
 }
 
 static void event_finish(void)
@@ -226,11 +324,17 @@ static const char *event_check(void)
     return crew_event_wait(busy, CREW_NOW) == 0 ? NULL : "event: it is set, and its wait() waits";
 }
 
-const struct noun storm_event = { "event", event_open,   event_close, event_work,
-                                  NULL,    event_finish, event_check };
+const struct noun storm_event = {
+    .name = "event",
+    .open = event_open,
+    .close = event_close,
+    .work = event_work,
+    .may_wait = event_may_wait,
+    .finish = event_finish,
+    .check = event_check,
+};
 
-/* -- value
- * ----------------------------------------------------------------------------------------- */
+/* -- value -------------------------------------------------------------------------------- */
 
 static crew_value *value;
 static _Atomic int64_t *added; /* by those who lived to say so; before and after */
@@ -253,7 +357,6 @@ static void value_work(unsigned me)
     int64_t seen = crew_value_load(value), now = 0;
     int r;
 
-    (void)me;
     if (roll() % 8 > 0) {
         atomic_fetch_add(&added[0], 1);
         crew_value_add(value, 1);
@@ -262,10 +365,17 @@ static void value_work(unsigned me)
     }
     if (storm_over())
         return; /* finish() may have been before 'seen' */
-    r = crew_value_wait(value, seen, &now, CREW_FOREVER);
+    r = crew_value_wait(value, seen, &now, storm_waits(me, (uint64_t)seen + 1, CREW_FOREVER));
+    storm_back(me);
     if (r < 0 || now <= seen)
         storm_complain("value: wait: %s, from %lld to %lld", crew_strerror(r), (long long)seen,
                        (long long)now);
+}
+
+static bool value_may_wait(uint64_t what, bool asleep)
+{
+    (void)asleep;
+    return crew_value_load(value) == (int64_t)what - 1;
 }
 
 static void value_finish(void)
@@ -285,11 +395,17 @@ static const char *value_check(void)
                : NULL;
 }
 
-const struct noun storm_value = { "value", value_open,   value_close, value_work,
-                                  NULL,    value_finish, value_check };
+const struct noun storm_value = {
+    .name = "value",
+    .open = value_open,
+    .close = value_close,
+    .work = value_work,
+    .may_wait = value_may_wait,
+    .finish = value_finish,
+    .check = value_check,
+};
 
-/* -- latch
- * ----------------------------------------------------------------------------------------- */
+/* -- latch -------------------------------------------------------------------------------- */
 
 #define COUNT 1000000 /* more than anyone counts in a round */
 
@@ -309,13 +425,19 @@ static void latch_work(unsigned me)
 {
     int r = 0;
 
-    (void)me;
     if (roll() % 256 > 0)
         r = crew_latch_count_down(latch, 1);
     else
-        r = crew_latch_wait(latch, CREW_FOREVER);
+        r = crew_latch_wait(latch, storm_waits(me, 1, CREW_FOREVER));
+    storm_back(me);
     if (r < 0 && !storm_over())
         storm_complain("latch: %s", crew_strerror(r));
+}
+
+static bool latch_may_wait(uint64_t what, bool asleep)
+{
+    (void)asleep;
+    return what == 1 && crew_latch_count(latch) > 0;
 }
 
 static void latch_finish(void)
@@ -334,15 +456,21 @@ static const char *latch_check(void)
     return latch_open() < 0 ? "latch: no new one" : NULL;
 }
 
-const struct noun storm_latch = { "latch", latch_open,   latch_close, latch_work,
-                                  NULL,    latch_finish, latch_check };
+const struct noun storm_latch = {
+    .name = "latch",
+    .open = latch_open,
+    .close = latch_close,
+    .work = latch_work,
+    .may_wait = latch_may_wait,
+    .finish = latch_finish,
+    .check = latch_check,
+};
 
-/* -- once
- * ------------------------------------------------------------------------------------------ */
+/* -- once --------------------------------------------------------------------------------- */
 
 static struct made {
     crew_once once;
-    uint64_t one, other;
+    volatile uint64_t one, other;
     _Atomic uint64_t runs;
 } * made;
 
@@ -395,4 +523,10 @@ static const char *once_check(void)
     return crew_once_init(&made->once) < 0 ? "once: no new one" : NULL;
 }
 
-const struct noun storm_once = { "once", once_open, once_close, once_work, NULL, NULL, once_check };
+const struct noun storm_once = {
+    .name = "once",
+    .open = once_open,
+    .close = once_close,
+    .work = once_work,
+    .check = once_check,
+};

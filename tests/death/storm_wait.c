@@ -86,10 +86,17 @@ static void semaphore_work(unsigned me)
         atomic_fetch_add(released, 1);
         r = crew_semaphore_release(tokens, 1);
     } else {
-        r = crew_semaphore_acquire(tokens, 1, CREW_FOREVER);
+        r = crew_semaphore_acquire(tokens, 1, storm_waits(me, 1, CREW_FOREVER));
+        storm_back(me);
     }
     if (r < 0)
         storm_complain("semaphore: tokens: %s", crew_strerror(r));
+}
+
+static bool semaphore_may_wait(uint64_t what, bool asleep)
+{
+    (void)asleep;
+    return what == 1 && crew_semaphore_value(tokens) == 0;
 }
 
 /* A token for each that may wait. */
@@ -112,12 +119,17 @@ static const char *semaphore_check(void)
     return NULL;
 }
 
-const struct noun storm_semaphore = { "semaphore",    semaphore_open, semaphore_close,
-                                      semaphore_work, NULL,           semaphore_finish,
-                                      semaphore_check };
+const struct noun storm_semaphore = {
+    .name = "semaphore",
+    .open = semaphore_open,
+    .close = semaphore_close,
+    .work = semaphore_work,
+    .may_wait = semaphore_may_wait,
+    .finish = semaphore_finish,
+    .check = semaphore_check,
+};
 
-/* -- condition
- * ------------------------------------------------------------------------------------- */
+/* -- condition ---------------------------------------------------------------------------- */
 
 #define PLACES 4
 
@@ -176,15 +188,16 @@ static bool has_guard(int r, const char *call)
 }
 
 /* Waits until 'predicate' is true; false: it gave up, or the lock is not held. */
-static bool await(crew_condition *condition, bool (*predicate)(void *), bool *held)
+static bool await(unsigned me, crew_condition *condition, bool (*predicate)(void *), bool *held)
 {
     bool for_predicate = roll() % 2;
 
     while (!predicate(buffer)) {
-        crew_time deadline = storm_deadline();
+        crew_time deadline = storm_waits(me, predicate == is_not_full ? 1 : 2, storm_deadline());
         int r = for_predicate ? crew_condition_wait_for(condition, predicate, buffer, deadline)
                               : crew_condition_wait(condition, deadline);
 
+        storm_back(me);
         if (storm_in_vain(r, deadline))
             return false;
         *held = has_guard(r, "wait");
@@ -200,10 +213,9 @@ static void condition_work(unsigned me)
     crew_condition *mine = produce ? not_full : not_empty, *other = produce ? not_empty : not_full;
     int r;
 
-    (void)me;
     if (!held)
         return;
-    if (await(mine, produce ? is_not_full : is_not_empty, &held)) {
+    if (await(me, mine, produce ? is_not_full : is_not_empty, &held)) {
         if (produce) {
             buffer->number[buffer->put % PLACES] = buffer->put;
             buffer->put++;
@@ -218,6 +230,12 @@ static void condition_work(unsigned me)
     }
     if (held && crew_lock_release(guard) < 0)
         storm_complain("condition: the lock is not held after a wait");
+}
+
+static bool condition_may_wait(uint64_t what, bool asleep)
+{
+    (void)asleep;
+    return !(what == 1 ? is_not_full(buffer) : is_not_empty(buffer));
 }
 
 static void condition_finish(void)
@@ -242,12 +260,17 @@ static const char *condition_check(void)
     return crew_lock_release(guard) < 0 ? "condition: its lock can't be given back" : NULL;
 }
 
-const struct noun storm_condition = { "condition",    condition_open, condition_close,
-                                      condition_work, NULL,           condition_finish,
-                                      condition_check };
+const struct noun storm_condition = {
+    .name = "condition",
+    .open = condition_open,
+    .close = condition_close,
+    .work = condition_work,
+    .may_wait = condition_may_wait,
+    .finish = condition_finish,
+    .check = condition_check,
+};
 
-/* -- barrier
- * --------------------------------------------------------------------------------------- */
+/* -- barrier ------------------------------------------------------------------------------ */
 
 #define PARTIES 3
 
@@ -283,14 +306,15 @@ static void barrier_work(unsigned me)
     unsigned which = roll() % 2, often = 1 + (unsigned)(roll() % 8);
     int r = crew_barrier_join(barrier[which]);
 
-    (void)me;
     if (r == -EBUSY)
         return;
     while (r == 0 && often-- > 0) {
         uint64_t before = atomic_load(&times[which]), after;
         uint32_t index = UINT32_MAX;
 
-        r = crew_barrier_wait(barrier[which], &index, roll() % 16 ? CREW_FOREVER : CREW_NOW);
+        r = crew_barrier_wait(barrier[which], &index,
+                              storm_waits(me, 1 + which, roll() % 16 ? CREW_FOREVER : CREW_NOW));
+        storm_back(me);
         after = atomic_load(&times[which]);
         if (r == -EAGAIN)
             r = 0;
@@ -317,6 +341,14 @@ static void barrier_tend(void)
     }
 }
 
+static bool barrier_may_wait(uint64_t what, bool asleep)
+{
+    (void)asleep;
+    crew_barrier *b = barrier[what - 1];
+
+    return !crew_barrier_broken(b) && crew_barrier_waiting(b) < crew_barrier_parties(b);
+}
+
 static void barrier_finish(void)
 {
     crew_barrier_abort(barrier[0]);
@@ -335,5 +367,13 @@ static const char *barrier_check(void)
     return NULL;
 }
 
-const struct noun storm_barrier = { "barrier",    barrier_open,   barrier_close, barrier_work,
-                                    barrier_tend, barrier_finish, barrier_check };
+const struct noun storm_barrier = {
+    .name = "barrier",
+    .open = barrier_open,
+    .close = barrier_close,
+    .work = barrier_work,
+    .tend = barrier_tend,
+    .may_wait = barrier_may_wait,
+    .finish = barrier_finish,
+    .check = barrier_check,
+};

@@ -57,7 +57,7 @@ static struct fault_shm {
     _Atomic int64_t died, on;     /* when the victim died, when the last one went on */
     _Atomic int32_t answer[MOST]; /* what the calls of the living returned    */
     char broken[160];             /* what a process could not do                */
-} *fault;
+} * fault;
 
 static struct {
     const char *id, *what;
@@ -141,8 +141,7 @@ static inline _Noreturn void told(int r, const char *success)
     end_well(r == 0 ? "ok" : "error", "%s", r == 0 ? success : code_of(r));
 }
 
-/* -- in all processes
- * ------------------------------------------------------------------------------ */
+/* -- in all processes --------------------------------------------------------------------- */
 
 static inline void fault_must(int r, const char *call)
 {
@@ -281,8 +280,7 @@ static inline void end_all(void)
     fault_here.processes = 0;
 }
 
-/* -- a wake-up that the dead get
- * ------------------------------------------------------------------- */
+/* -- a wake-up that the dead get ---------------------------------------------------------- */
 
 /* "Eaten": the victim is woken, and dies before its next instruction. The scheduler makes that
  * certain: the victim may run on one CPU alone (pinned); the killer does what wakes it and kills
@@ -332,8 +330,7 @@ static inline const char *how_certain(void)
                          : "the dead one was woken, probably";
 }
 
-/* -- the frame
- * ------------------------------------------------------------------------------------- */
+/* -- the frame ---------------------------------------------------------------------------- */
 
 static inline void fault_main(const char *id, const char *what, void (*body)(void))
 {
