@@ -42,10 +42,12 @@
  *                                                       there already becomes a spare, or is freed
  *   after [P], before 'tail'        FULL, BLOCK         nothing: the message is there
  *   reading a FULL message          FULL                nothing
- *   that was lent a FULL message    LENT(dead)          to FULL(n, size)
+ *   that was lent a FULL message    LENT(dead)          to FULL(n, size), marked
  *   after [T], before 'head'        FREE(n + 1)         nothing
- *   reading a BLOCK message         TAKEN(dead)         to BLOCK(n): it is there again; if its block has
+ *   reading a BLOCK message         TAKEN(dead)         to BLOCK(n), marked: it is there again; if its block has
  *                                                       left the slot, to FREE(n + 1): it was taken
+ *   (marked: who finds it in the way of the next lap, with room behind it, moves it to that lap [M], or the
+ *   message of one that died would keep all others out)
  *   at a spare                      holder is dead      holder = 0; its block, if any, is a spare of unknown size
  *   the repairer                    as before           the next does it all again
  */
@@ -58,6 +60,7 @@ enum state { FREE = 0, FILLING, FULL, BLOCK, TAKEN, LENT, STATES };
 
 #define FIELD ((UINT64_C(1) << 30) - 1)
 #define LAP_SHIFT 4
+#define FROM_THE_DEAD (UINT64_C(1) << 29) /* in who, of a message that the repair has put back */
 #define WHO_SHIFT 34
 #define AHEAD 256 /* bytes that are fetched before they are needed */
 
@@ -74,6 +77,12 @@ static enum state word_state(uint64_t word)
 static uint64_t word_who(uint64_t word)
 {
     return word >> WHO_SHIFT;
+}
+
+/* Of a FULL slot. */
+static size_t word_size(uint64_t word)
+{
+    return (size_t)(word_who(word) & ~FROM_THE_DEAD);
 }
 
 /* How many laps the word is behind 'lap'; negative: before it. */
@@ -256,6 +265,22 @@ void ring_keep(struct ring_shm *ring, uint32_t me, void *block, size_t size)
 
 /* -- in ------------------------------------------------------------------------------------ */
 
+/* A message that came back from the dead after the others had gone once around it, at 'position' of the lap that
+ * is being claimed: it may go on to that lap, or it would keep all others out though there is room behind. */
+static bool may_move(const struct ring_shm *ring, uint64_t position, uint64_t word)
+{
+    uint32_t passed = 0;
+
+    while ((word_state(word) == BLOCK || word_state(word) == FULL) && word_who(word) & FROM_THE_DEAD &&
+           laps_behind(word, position >> 32) > 0) {
+        if (++passed == ring->slots)
+            return false;
+        position = position_next(ring, position);
+        word = load_acquire(&slot_at(ring, (uint32_t)position)->word);
+    }
+    return passed > 0 && word_state(word) == FREE && laps_behind(word, position >> 32) == 0;
+}
+
 static inline __attribute__((always_inline)) int claim(struct ring_shm *ring, uint32_t me,
                                                        struct ring_place *place)
 {
@@ -274,8 +299,12 @@ static inline __attribute__((always_inline)) int claim(struct ring_shm *ring, ui
             *place = (struct ring_place){ position, (uint32_t)position };
             return 0;
         }
-        if (behind > 0)
-            return -EAGAIN;
+        if (behind > 0) {
+            if (!may_move(ring, position, word))
+                return -EAGAIN;
+            swap_if(&slot->word, &word, word_make(word_state(word), position >> 32, word_who(word))); /* [M] */
+            continue;
+        }
         position = position_next(ring, position);
     }
 }
@@ -419,7 +448,7 @@ static size_t size_of(const struct ring_shm *ring, const struct ring_place *plac
 {
     if (word_state(word) == BLOCK)
         return load_relaxed(&ring->blocks[place->index].size);
-    return word_who(word) < ring->room ? word_who(word) : ring->room;
+    return word_size(word) < ring->room ? word_size(word) : ring->room;
 }
 
 /* Seen before the message is touched, so that it never leaves its place for one who has no room for it. 0;
@@ -619,7 +648,7 @@ bool ring_has_room(const struct ring_shm *ring)
         if (behind == 0 && word_state(word) == FREE)
             return true;
         if (behind > 0)
-            return false;
+            return may_move(ring, position, word);
         position = position_next(ring, position);
     }
 }
@@ -666,9 +695,9 @@ static void repair_slot(struct ring_shm *ring, uint32_t me, uint32_t index)
         !party_is_dead((uint32_t)word_who(word)))
         return;
     if (word_state(word) == LENT) {
-        store_total(&slot->word, word_make(FULL, lap, load_relaxed(&where->size)));
+        store_total(&slot->word, word_make(FULL, lap, load_relaxed(&where->size) | FROM_THE_DEAD));
     } else if (word_state(word) == TAKEN && load_relaxed(&where->block) != 0) {
-        store_total(&slot->word, word_make(BLOCK, lap, 0));
+        store_total(&slot->word, word_make(BLOCK, lap, FROM_THE_DEAD));
     } else {
         free_block(me, &where->block);
         store_total(&slot->word, word_make(FREE, lap + 1, 0));
@@ -704,7 +733,7 @@ const char *ring_check(const struct ring_shm *ring)
             return "state of a slot";
         if (word_state(word) == FREE && word_who(word) != 0)
             return "a free slot has an owner";
-        if (word_state(word) == FULL && word_who(word) > ring->room)
+        if (word_state(word) == FULL && word_size(word) > ring->room)
             return "a message is longer than its slot";
         if (word_state(word) == BLOCK && !block)
             return "a message without its block";

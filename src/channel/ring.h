@@ -5,7 +5,7 @@
 #include <life/handover.h>
 
 #define RING_MOST (UINT32_C(1) << 24)          /* slots                                   */
-#define RING_ROOM_MOST (((size_t)1 << 30) - 1) /* bytes of a message that lies in its slot */
+#define RING_ROOM_MOST (((size_t)1 << 29) - 1) /* bytes of a message that lies in its slot */
 #define RING_SPARES 4
 
 struct ring_slot {

@@ -62,8 +62,10 @@ static void keep(const struct crew_deadlock *cycle)
 
 static uint32_t holder_of(const struct party_view *party)
 {
-    uint32_t name = party->holder ? load_acquire(party->holder) & PARTY_NAME : 0;
+    uint32_t word = party->holder ? load_acquire(party->holder) : 0, name = word & PARTY_NAME;
 
+    if (party->kind == WAITS_FOR_READER && word & ~(PARTY_NAME | UINT32_C(1) << 31))
+        return 0; /* it waits itself (rwlock.c: wants), and is in nobody's way */
     return name == PARTY_NAME ? 0 : name; /* broken for good: nobody holds it */
 }
 

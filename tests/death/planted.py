@@ -219,7 +219,7 @@ BUGS = [
      '    store_total(&slot->word, next);\n    if (word == 0) { /* [T]',
      'queue: one puts, two get'),
     ('a message that a dead reader held stays with it', 'channel/ring.c',
-     '        store_total(&slot->word, word_make(BLOCK, lap, 0));\n    } else {\n',
+     '        store_total(&slot->word, word_make(BLOCK, lap, FROM_THE_DEAD));\n    } else {\n',
      '        (void)lap;\n    } else {\n',
      'queue: get a long message'),
     ('the bit of the waiters is cleared over one who has just fallen asleep', 'channel/queue.c',

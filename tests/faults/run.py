@@ -157,7 +157,8 @@ def table(results, before, repeat):
              '| case | what dies where | CPython, glibc | crew | ms | promised | what crew promises |',
              '| --- | --- | --- | --- | --- | --- | --- |']
     for promise, run, why in results:
-        told = run.outcome + (f' ({why})' if why else '')
+        told = run.outcome + (f': {run.detail.split(";")[0]}' if run.outcome == 'error' else '')
+        told += f' ({why})' if why else ''
         took = f'{run.ms:.1f}' if run.ms else ''
         lines.append('| ' + ' | '.join(
             [promise['case'], cell(run.what), before[promise['case']][0], cell(told), took,
