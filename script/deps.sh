@@ -71,21 +71,21 @@ other_system()
             pkg-config:pkgconf-pkg-config libprimesieve-dev:primesieve-devel check:check-devel
             clang:clang clang-tidy:clang-tools-extra g++:gcc-c++ python3:python3
             libclang-rt-14-dev:compiler-rt libsndfile1-dev:libsndfile-devel
-            libsodium-dev:libsodium-devel'
+            libsodium-dev:libsodium-devel spin:spin'
         ;;
     *" arch "*)
         tool='pacman -S'
         table='gcc:gcc libc6-dev:glibc meson:meson ninja-build:ninja pkg-config:pkgconf
             libprimesieve-dev:primesieve check:check clang:clang clang-tidy:clang g++:gcc
             python3:python libclang-rt-14-dev:compiler-rt libsndfile1-dev:libsndfile
-            libsodium-dev:libsodium'
+            libsodium-dev:libsodium spin:spin'
         ;;
     *" suse "* | *" opensuse "*)
         tool='zypper install'
         table='gcc:gcc libc6-dev:glibc-devel meson:meson ninja-build:ninja pkg-config:pkgconf
             libprimesieve-dev:primesieve-devel check:check-devel clang:clang clang-tidy:clang-tools
             g++:gcc-c++ python3:python3 libclang-rt-14-dev:clang libsndfile1-dev:libsndfile-devel
-            libsodium-dev:libsodium-devel'
+            libsodium-dev:libsodium-devel spin:spin'
         ;;
     *" alpine "*)
         tool='apk add'
