@@ -662,11 +662,12 @@ def _killed():
 
 @case("a worker killed again and again while it writes its part of a file changes no byte")
 def _killed_at_place():
-    every = 0.200 if SANITIZED else 0.004
+    if SANITIZED:
+        raise Skip("when a sanitized worker starts and ends is too uncertain to hit it; the release build does")
+    every = 0.004
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out.npy")
-        for words in (["--generate", "2e6" if SANITIZED else "3e7"],
-                      ["--chunk", "30011", "--generate", "1e6" if SANITIZED else "2e7"]):
+        for words in (["--generate", "3e7"], ["--chunk", "30011", "--generate", "2e7"]):
             base = ["filter", "-w", "101", "-o", out, *words]
             expect(run([*base, "-x", "sequential"]).status == 0, shown(words))
             wanted = hashlib.sha256(read(out)).digest()
