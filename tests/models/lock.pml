@@ -52,13 +52,8 @@ proctype User(byte me)
         rounds = ROUNDS;
 acquire:
         if
-#ifdef BUG_NAMED_LATER
-        :: word == 0 -> word = 6;
-           atomic { word = (word & WAITERS) | me; inside = me; half = 1; goto change }
-#else
         :: atomic { word == 0 -> word = me | slept_bit; /* [A] */
                     assert(inside == 0 && !half && !untold); inside = me; half = 1; goto change }
-#endif
         :: atomic { is_held && owner_is_dead -> word = me | (word & WAITERS) | slept_bit | HURT; /* [T] */
                     assert(untold); untold = 0; inside = me; half = 1; hurt = 1; goto change }
         :: atomic { is_broken -> goto done }
