@@ -8,7 +8,7 @@
  *   done
  *
  *     wake       the change itself; then, if the bit is set: changes + 1, the bit stays; wakes as many as there
- *                is something new for. If nobody was asleep: clears the bit, and wakes all, for one may
+ *                is something new for. If nobody was asleep: clears the bit, changes + 1, and wakes all, for one may
  *                have fallen asleep just before.
  *     woken      looks again. Who finds a message that it leaves there wakes another.
  *
@@ -193,7 +193,9 @@ static void wake(_Atomic uint32_t *word, int count)
             return;
         next = WAITERS | ((seen + 1) & ~WAITERS);
     } while (!swap_if(word, &seen, next));
-    if (!party_wake(word, count) && swap_if(word, &next, next & ~WAITERS))
+    /* To clear the bit is a change, too: another may set it again, and the word must not be what it was to one
+     * who has looked in between and is about to sleep. */
+    if (!party_wake(word, count) && swap_if(word, &next, (next + 1) & ~WAITERS))
         party_wake(word, INT32_MAX);
 }
 

@@ -223,9 +223,9 @@ BUGS = [
      '        (void)lap;\n    } else {\n',
      'queue: get a long message'),
     ('the bit of the waiters is cleared over one who has just fallen asleep', 'channel/queue.c',
-     '    if (!party_wake(word, count) && swap_if(word, &next, next & ~WAITERS))\n'
+     '    if (!party_wake(word, count) && swap_if(word, &next, (next + 1) & ~WAITERS))\n'
      '        party_wake(word, INT32_MAX);\n',
-     '    if (!party_wake(word, count))\n        swap_if(word, &next, next & ~WAITERS);\n',
+     '    if (!party_wake(word, count))\n        swap_if(word, &next, (next + 1) & ~WAITERS);\n',
      'queue: one puts two'),
     ('a lease of the dead is put back, and its slot too', 'channel/queue.c',
      '            ring_drop(&queue->ring[level], who, &place);\n', '',

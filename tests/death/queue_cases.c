@@ -364,6 +364,12 @@ static int shut_and_empty_0(void)
     return r;
 }
 
+static int shut_0(void)
+{
+    queue_shut(&here()->queue);
+    return 0;
+}
+
 static int put_before_shut_1(void)
 {
     int r = put(1, CREW_FOREVER);
@@ -541,6 +547,8 @@ static const struct death_case list[] = {
     QUEUE_CASE("two get long messages", full_long, recover, check, get_0, get_1),
     QUEUE_CASE("one shuts, one puts, one gets", empty_short, recover, check, put_and_shut_0,
                put_before_shut_1, get_2),
+    QUEUE_CASE("one puts and shuts, two get", empty_short, recover, check, put_and_shut_0, get_1, get_2),
+    QUEUE_CASE("one shuts, two get", empty_short, recover, check, shut_0, get_1, get_2),
     QUEUE_CASE("one shuts and empties it, one puts", empty_short, recover, check, shut_and_empty_0,
                put_before_shut_1),
     QUEUE_CASE("one peeks at a long message, one gets it", wrapped_long, recover, check, peek_0, get_1),
