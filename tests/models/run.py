@@ -20,6 +20,12 @@ MODELS = [
     ('lock', ['-DROUNDS=2', '-DK=1'],
      ['BUG_BIT_DROPPED', 'BUG_DEAD_UNSEEN', 'BUG_SLEEPS_THROUGH_DEATHS',
       'BUG_DEATH_WAKES_NOBODY']),
+    ('condition', ['-DK=1', '-DTHINGS=2'], []),
+    ('condition', ['-DK=2'], ['BUG_NOT_PASSED_ON', 'BUG_CHOSEN_UNSEEN', 'BUG_HEIR_ALONE']),
+    ('barrier', ['-DK=1'],
+     ['BUG_TWO_WORDS', 'BUG_LOOKS_FIRST', 'BUG_SLEEPS_THROUGH_DEATHS', 'BUG_DEATH_WAKES_NOBODY']),
+    ('barrier', ['-DK=1', '-DDEADLINE'], ['BUG_TWO_WORDS']),
+    ('barrier', ['-DK=1', '-DSHRINKS', '-DACTION'], []),
 ]
 SECONDS = 60
 
