@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -403,56 +402,10 @@ START_TEST(an_event_loop_hears_of_a_message)
 }
 END_TEST
 
-/* -- threads: also under ThreadSanitizer ---------------------------------------------------- */
-
-static void *produce_thread(void *shared)
-{
-    struct crew_task task = { .argument = &shared, .argument_size = sizeof shared };
-
-    return (void *)(intptr_t)produce(&task);
-}
-
-static void *consume_thread(void *shared)
-{
-    struct crew_task task = { .argument = &shared, .argument_size = sizeof shared };
-
-    return (void *)(intptr_t)consume(&task);
-}
-
-START_TEST(threads_put_and_get_each_message_once)
-{
-    struct shared *s = make_shared(&(struct crew_queue_options){ .capacity = 16 });
-    pthread_t in[PRODUCERS], out[CONSUMERS];
-    void *status;
-
-    for (unsigned i = 0; i < CONSUMERS; i++)
-        ck_assert_int_eq(pthread_create(&out[i], NULL, consume_thread, s), 0);
-    for (unsigned i = 0; i < PRODUCERS; i++)
-        ck_assert_int_eq(pthread_create(&in[i], NULL, produce_thread, s), 0);
-    for (unsigned i = 0; i < PRODUCERS; i++) {
-        ck_assert_int_eq(pthread_join(in[i], &status), 0);
-        ck_assert_ptr_null(status);
-    }
-    crew_queue_shut(&s->queue);
-    for (unsigned i = 0; i < CONSUMERS; i++) {
-        ck_assert_int_eq(pthread_join(out[i], &status), 0);
-        ck_assert_ptr_null(status);
-    }
-    for (unsigned i = 0; i < PRODUCERS * EACH; i++)
-        ck_assert_uint_eq(s->seen[i], 1);
-    crew_queue_fini(&s->queue);
-}
-END_TEST
-
-#if UNIT_THREAD_SANITIZER
-UNIT_TESTS("queue", messages_come_out_as_they_went_in, a_message_may_be_of_any_size,
-           a_block_is_handed_over_without_a_copy, a_lease_is_done_once, threads_put_and_get_each_message_once)
-#else
 UNIT_TESTS("queue", messages_come_out_as_they_went_in, a_message_may_be_of_any_size,
            a_block_is_handed_over_without_a_copy, the_greatest_priority_is_first, many_go_in_and_out_at_once,
            a_queue_that_is_shut_is_emptied_first, nonsense_is_refused_and_nothing_is_left, a_lease_is_done_once,
            what_a_dead_getter_had_comes_back_and_says_so,
            processes_put_and_get_each_message_once_and_in_order,
            who_waits_gets_the_message_though_another_who_waits_dies, a_queue_is_waited_for_beside_others,
-           an_event_loop_hears_of_a_message, threads_put_and_get_each_message_once)
-#endif
+           an_event_loop_hears_of_a_message)
