@@ -1,5 +1,6 @@
 /* futex.c - waiting in the kernel, and the clock. */
 #include "atomic.h"
+#include "mutex.h"
 #include "os.h"
 
 #include <errno.h>
@@ -33,7 +34,29 @@ crew_time crew_in_ms(int64_t milliseconds)
     return at;
 }
 
-int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
+/* One that any way of a task may take: on no page but the caller's. A result below 0 is a negated errno. */
+HOT static long futex(_Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout,
+                      uint32_t names)
+{
+#if defined(__x86_64__)
+    register const struct timespec *r10 __asm__("r10") = timeout;
+    register void *r8 __asm__("r8") = NULL;
+    register unsigned long r9 __asm__("r9") = names;
+    long r = SYS_futex;
+
+    __asm__ volatile("syscall"
+                     : "+a"(r)
+                     : "D"(word), "S"(operation), "d"(value), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return r;
+#else
+    long r = syscall(SYS_futex, word, operation, value, timeout, NULL, names);
+
+    return r < 0 ? -errno : r;
+#endif
+}
+
+HOT int os_futex_wait(_Atomic uint32_t *word, uint32_t expected, crew_time deadline)
 {
     return os_futex_wait_as(word, expected, deadline, FUTEX_BITSET_MATCH_ANY);
 }
@@ -48,7 +71,7 @@ static struct timespec *timeout_at(crew_time deadline, struct timespec *at)
     return at;
 }
 
-int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
+HOT int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadline, uint32_t names)
 {
     struct timespec at;
     struct timespec *timeout = timeout_at(deadline, &at);
@@ -56,10 +79,7 @@ int os_futex_wait_as(_Atomic uint32_t *word, uint32_t expected, crew_time deadli
     if (deadline <= 0)
         return -ETIMEDOUT;
     /* FUTEX_WAIT_BITSET takes the deadline itself, absolute and monotonic. */
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, timeout, NULL, names) < 0 &&
-        errno == ETIMEDOUT)
-        return -ETIMEDOUT;
-    return 0;
+    return futex(word, FUTEX_WAIT_BITSET, expected, timeout, names) == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
 /* Where a filter of system calls is older than futex_waitv (under some container engines): sleeps on the
@@ -98,17 +118,23 @@ int os_futex_wait_many(const struct os_word *words, unsigned count, crew_time de
     return errno == ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
-void os_yield(void)
+HOT void os_yield(void)
 {
     sched_yield();
 }
 
-bool os_futex_wake(_Atomic uint32_t *word, int count)
+HOT bool os_futex_wake(_Atomic uint32_t *word, int count)
 {
-    return syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0) > 0;
+    return futex(word, FUTEX_WAKE, (uint32_t)count, NULL, 0) > 0;
 }
 
-bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
+HOT bool os_futex_wake_as(_Atomic uint32_t *word, uint32_t names)
 {
-    return syscall(SYS_futex, word, FUTEX_WAKE_BITSET, 1, NULL, NULL, names) > 0;
+    return futex(word, FUTEX_WAKE_BITSET, 1, NULL, names) > 0;
+}
+
+void mutex_lock_slowly(struct mutex *mutex)
+{
+    while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0)
+        os_futex_wait(&mutex->word, 2, CREW_FOREVER);
 }

@@ -10,6 +10,10 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+/* A function on the way of a task: these stand together, for after a rest each page that is touched costs
+ * more than all that is done there. */
+#define HOT __attribute__((hot))
+
 /* -- time and waiting ---------------------------------------------------------------------- */
 
 /* Waits while *word == expected, until 'deadline'. 0: woken, changed, or a signal came: look again;

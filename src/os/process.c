@@ -50,7 +50,7 @@ static void watch_forks(void)
     pthread_atfork(NULL, NULL, forget_pid);
 }
 
-pid_t os_pid(void)
+HOT pid_t os_pid(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pid_t pid = load_relaxed(&own_pid);

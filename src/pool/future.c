@@ -77,12 +77,18 @@ static void read_end(struct crew_pool *pool, struct slot_shm *slot, struct crew_
     store_release(&f->pool, NULL); /* pairs with wait_ended(): all of the future is final */
 }
 
-int future_open(crew_pool *pool, crew_future **future)
+HOT int future_open(crew_pool *pool, crew_future **future)
 {
-    crew_future *f = malloc(sizeof *f);
+    bool near = pool && !load_acquire(&pool->near_used);
+    crew_future *f = near ? &pool->near : malloc(sizeof *f);
 
     if (!f)
         return -ENOMEM;
+    f->home = near ? pool : NULL;
+    if (near) {
+        store_relaxed(&pool->near_used, true);
+        atomic_fetch_add(&pool->holders, 1);
+    }
     /* No more than is read before the end is known: each line costs a trip to memory after a rest. */
     f->magic = FUTURE_MAGIC;
     f->slot = SLOT_NONE;
@@ -96,7 +102,20 @@ int future_open(crew_pool *pool, crew_future **future)
     return 0;
 }
 
-bool future_harvest(crew_pool *pool, uint32_t index)
+HOT void future_free(crew_future *f)
+{
+    crew_pool *home = f->home;
+
+    f->magic = 0;
+    if (!home) {
+        free(f);
+        return;
+    }
+    store_release(&home->near_used, false);
+    pool_let_go(home);
+}
+
+HOT bool future_harvest(crew_pool *pool, uint32_t index)
 {
     struct slot_shm *slot = &pool->shm->board.slot[index];
     struct crew_future *f = pool->future[index];
@@ -122,13 +141,13 @@ bool future_harvest(crew_pool *pool, uint32_t index)
     return true;
 }
 
-int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *), void *context,
+HOT int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *), void *context,
               crew_time deadline)
 {
     struct bell_shm *bell = &pool->shm->bell;
     int r = 0;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pool->waiters++;
     while (r == 0) {
         uint32_t seen;
@@ -147,9 +166,9 @@ int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *
             r = -EAGAIN;
         if (r < 0)
             break;
-        pthread_mutex_unlock(&pool->lock);
+        mutex_unlock(&pool->lock);
         r = os_futex_wait(&bell->event, seen, deadline);
-        pthread_mutex_lock(&pool->lock);
+        mutex_lock(&pool->lock);
         again = r == -ETIMEDOUT && done(pool, context);
         if (again)
             r = 0;
@@ -157,7 +176,7 @@ int pool_wait(crew_pool *pool, uint32_t wanted, bool (*done)(crew_pool *, void *
     pool->waiters--;
     if (pool->waiters == 0 && !pool->watched)
         store_relaxed(&bell->wanted, 0);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return r;
 }
 
@@ -188,7 +207,7 @@ static void spin_for(crew_pool *pool, struct crew_future *f)
         os_relax();
 }
 
-static int wait_ended(crew_future *f, crew_time deadline)
+HOT static int wait_ended(crew_future *f, crew_time deadline)
 {
     crew_pool *pool = load_acquire(&f->pool);
     bool ended;
@@ -199,9 +218,9 @@ static int wait_ended(crew_future *f, crew_time deadline)
         return CREW_EMISUSE;
     if (deadline != CREW_NOW)
         spin_for(pool, f);
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     ended = future_is_ended(pool, f);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return ended ? 0 : pool_wait(pool, f->slot + 1, future_is_ended, f, deadline);
 }
 
@@ -221,14 +240,14 @@ static int is_ready(void *object, struct os_word *word)
         return 1;
     if (pool_is_foreign(pool))
         return CREW_EMISUSE;
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pool->watched = true;
     store_total(&pool->shm->bell.wanted, BELL_ANY);
     *word = (struct os_word){ &pool->shm->bell.event, load_total(&pool->shm->bell.event) };
     r = future_is_ended(pool, f);
     if (r == 0) /* a wait of the opener's: dead workers are replaced. None can be: result() will say so */
         r = pool_refill(pool) == CREW_ENOWORKER;
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return r;
 }
 
@@ -244,7 +263,7 @@ static const void *result_bytes(const crew_future *f)
     return f->block ? f->block : f->own_block ? f->own_block : f->small;
 }
 
-int crew_future_result(crew_future *future, void *buf, size_t capacity, size_t *size,
+HOT int crew_future_result(crew_future *future, void *buf, size_t capacity, size_t *size,
                        crew_time deadline)
 {
     int r;
@@ -283,7 +302,7 @@ void crew_future_failure(crew_future *future, struct crew_failure *failure)
         memset(failure, 0, sizeof *failure);
 }
 
-void crew_future_close(crew_future *future)
+HOT void crew_future_close(crew_future *future)
 {
     crew_pool *pool;
 
@@ -292,14 +311,14 @@ void crew_future_close(crew_future *future)
     check(future, "crew_future_close");
     pool = load_acquire(&future->pool);
     if (pool && !pool_is_foreign(pool)) {
-        pthread_mutex_lock(&pool->lock);
+        mutex_lock(&pool->lock);
         if (load_acquire(&future->pool))
             pool->future[future->slot] = NULL; /* the end will be dropped */
-        pthread_mutex_unlock(&pool->lock);
+        mutex_unlock(&pool->lock);
     }
     if (future->block && future->pid == os_pid()) /* not in a child's copy of the handle */
         life_free(future->block);
-    free(future->own_block);
-    future->magic = 0;
-    free(future);
+    if (future->own_block)
+        free(future->own_block);
+    future_free(future);
 }

@@ -49,7 +49,8 @@ static unsigned searchers(struct gate_shm *gate)
     unsigned n = 0;
 
     for (uint32_t i = 0; i < gate->words; i++)
-        n += (unsigned)__builtin_popcountll(load_total(&gate->set[i].searching));
+        for (uint64_t set = load_total(&gate->set[i].searching); set != 0; set &= set - 1)
+            n++; /* few, or one: a call of the compiler's own would cost more */
     return n;
 }
 
@@ -63,7 +64,7 @@ static void drop(_Atomic uint64_t *bits, unsigned worker)
     atomic_fetch_and(bits, ~(UINT64_C(1) << worker % 64));
 }
 
-bool gate_ring(struct gate_shm *gate, int wake)
+HOT bool gate_ring(struct gate_shm *gate, int wake)
 {
     unsigned worker;
 
@@ -83,12 +84,12 @@ void gate_pass_on(struct gate_shm *gate)
         os_futex_wake(&gate->event, 1);
 }
 
-bool gate_wants_ring(struct gate_shm *gate)
+HOT bool gate_wants_ring(struct gate_shm *gate)
 {
     return anybody_sleeps(gate) && searchers(gate) == 0;
 }
 
-void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time deadline,
+HOT void gate_wait(struct gate_shm *gate, unsigned worker, uint32_t seen, crew_time deadline,
                void (*idle)(void))
 {
     _Atomic uint64_t *searching = &gate->set[worker / 64].searching;

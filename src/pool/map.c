@@ -100,11 +100,11 @@ static void cut_short(crew_pool *pool)
 
     store_total(&job->cancel, 1);
     gate_ring(&pool->shm->gate, GATE_ALL);
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     for (unsigned i = 0; i < pool->started_now && pool->kind == CREW_PROCESSES; i++)
         if (pool->worker[i].state == WORKER_RUNS && job_doom(job, i))
             os_pidfd_signal(pool->worker[i].member.pidfd, 9);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
 }
 
 /* Runs units [from, from + units) of the plan. */
@@ -141,9 +141,9 @@ static int run_in_workers(crew_pool *pool, const struct job_plan *plan, crew_tim
     int r = 0;
 
     if (load_acquire(&pool->vacant) > 0) {
-        pthread_mutex_lock(&pool->lock);
+        mutex_lock(&pool->lock);
         r = pool_refill(pool);
-        pthread_mutex_unlock(&pool->lock);
+        mutex_unlock(&pool->lock);
     }
     if (r < 0)
         return r;
@@ -245,13 +245,13 @@ static int check_options(const struct crew_job_options *options)
 static void lock_job(crew_pool *pool)
 {
     if (!worker_is_here(pool))
-        pthread_mutex_lock(&pool->job_lock);
+        mutex_lock(&pool->job_lock);
 }
 
 static void unlock_job(crew_pool *pool)
 {
     if (!worker_is_here(pool))
-        pthread_mutex_unlock(&pool->job_lock);
+        mutex_unlock(&pool->job_lock);
 }
 
 /* Runs a plan, its argument staged. Between lock_job() and unlock_job(). */

@@ -11,13 +11,13 @@
 #define MOST_RETRIES 14
 #define GRACE_MS 2000 /* from the end of a pool to SIGKILL */
 
-void pool_check(const crew_pool *pool, const char *call)
+HOT void pool_check(const crew_pool *pool, const char *call)
 {
     if (!pool || pool->magic != POOL_MAGIC)
         os_misuse(call, "not an open pool");
 }
 
-bool pool_is_foreign(const crew_pool *pool)
+HOT bool pool_is_foreign(const crew_pool *pool)
 {
     return pool->pid != os_pid();
 }
@@ -109,11 +109,11 @@ static int start_worker(struct worker *w)
     return 0;
 }
 
-int pool_refill(crew_pool *pool)
+int pool_refill_now(crew_pool *pool)
 {
     int r = 0;
 
-    if (load_acquire(&pool->vacant) == 0 || pool->kind != CREW_PROCESSES)
+    if (pool->kind != CREW_PROCESSES)
         return 0;
     if (load_relaxed(&pool->newborn_deaths) > NEWBORN_DEATHS * pool->started_now)
         pool->broken = CREW_ENOWORKER;
@@ -179,13 +179,14 @@ static void free_pool(crew_pool *pool)
         life_free(pool->shm);
         life_release();
     }
-    pthread_mutex_destroy(&pool->lock);
-    pthread_mutex_destroy(&pool->job_lock);
-    free(pool->free_slot);
-    free(pool->future);
-    free(pool->worker);
     pool->magic = 0;
-    free(pool);
+    pool_let_go(pool);
+}
+
+HOT void pool_let_go(crew_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->holders, 1) == 1)
+        free(pool->memory);
 }
 
 static size_t round_line(size_t n)
@@ -215,20 +216,30 @@ static int make_shared(crew_pool *pool)
     return 0;
 }
 
-static int make_private(crew_pool *pool)
+/* A pool as it is planned, with what belongs to it. The slot that is used first, its future and the struct
+ * are near each other. NULL: no memory. */
+static crew_pool *make_private(const crew_pool *plan)
 {
-    pool->free_slot = malloc(pool->slots * sizeof *pool->free_slot);
-    pool->future = calloc(pool->slots, sizeof(crew_future *));
-    pool->worker = calloc(pool->workers, sizeof *pool->worker);
-    if (!pool->free_slot || !pool->future || !pool->worker)
-        return -ENOMEM;
+    const size_t page = 4096, words = round_line(plan->slots * sizeof *plan->free_slot);
+    const size_t futures = words + round_line(plan->slots * sizeof(crew_future *));
+    char *memory = calloc(1, page + sizeof *plan + futures + plan->workers * sizeof *plan->worker);
+    crew_pool *pool = (crew_pool *)(((uintptr_t)memory + page - 1) / page * page);
+
+    if (!memory)
+        return NULL;
+    *pool = *plan;
+    pool->memory = memory;
+    pool->free_slot = (uint32_t *)(pool + 1);
+    pool->future = (crew_future **)((char *)(pool + 1) + words);
+    pool->worker = (struct worker *)((char *)(pool + 1) + futures);
+    store_relaxed(&pool->holders, 1);
     for (uint32_t i = pool->slots; i > 0; i--)
         pool->free_slot[pool->free_count++] = i - 1;
     for (unsigned i = 0; i < pool->workers; i++) {
         pool->worker[i].pool = pool;
         pool->worker[i].number = i;
     }
-    return 0;
+    return pool;
 }
 
 static int start_workers(crew_pool *pool)
@@ -246,10 +257,10 @@ static int start_workers(crew_pool *pool)
     return r;
 }
 
-static int fill(crew_pool *pool, const struct crew_pool_options *options)
+/* What is asked for, with nothing done for it. */
+static int plan(crew_pool *pool, const struct crew_pool_options *options)
 {
     unsigned backlog = options->backlog;
-    int r;
 
     snprintf(pool->name, sizeof pool->name, "%s", options->name ? options->name : "crew");
     pool->kind = options->kind == CREW_KIND_DEFAULT ? CREW_PROCESSES : options->kind;
@@ -275,28 +286,25 @@ static int fill(crew_pool *pool, const struct crew_pool_options *options)
         backlog = pool->workers * 64 < 256 ? 256 : pool->workers * 64;
     for (pool->slots = 1; pool->slots < backlog; pool->slots *= 2)
         ;
-    if (pool->kind == CREW_PROCESSES) {
-        r = life_may_start();
-        if (r < 0)
-            return r;
-    }
-    r = make_private(pool);
-    if (r == 0)
-        r = make_shared(pool);
-    return r < 0 ? r : start_workers(pool);
+    return pool->kind == CREW_PROCESSES ? life_may_start() : 0;
 }
 
 int crew_pool_open(crew_pool **pool, const struct crew_pool_options *options)
 {
     static const struct crew_pool_options defaults;
-    crew_pool *p = calloc(1, sizeof *p);
-    int r;
+    crew_pool planned = { 0 }, *p;
+    int r = plan(&planned, options ? options : &defaults);
 
+    if (r < 0)
+        return r;
+    p = make_private(&planned);
     if (!p)
         return -ENOMEM;
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_mutex_init(&p->job_lock, NULL);
-    r = fill(p, options ? options : &defaults);
+    if (!p->sequential) {
+        r = make_shared(p);
+        if (r == 0)
+            r = start_workers(p);
+    }
     if (r < 0) {
         free_pool(p);
         return r;
@@ -354,11 +362,11 @@ void crew_pool_terminate(crew_pool *pool)
         if (pool->kind == CREW_PROCESSES)
             kill_workers(pool);
         dismiss(pool, 2);
-        pthread_mutex_lock(&pool->lock);
+        mutex_lock(&pool->lock);
         for (uint32_t i = 0; i < pool->slots; i++) /* what a dying worker put back */
             slot_cancel(&pool->shm->board.slot[i]);
         all_ended(pool, NULL);
-        pthread_mutex_unlock(&pool->lock);
+        mutex_unlock(&pool->lock);
     }
     free_pool(pool);
 }
@@ -439,7 +447,7 @@ static bool has_free_slot(crew_pool *pool, void *unused)
 }
 
 /* Fills a slot that the caller has claimed, and publishes it. With the lock held. */
-static int put_task(crew_pool *pool, uint32_t index, crew_future *f, crew_function *function,
+HOT static int put_task(crew_pool *pool, uint32_t index, crew_future *f, crew_function *function,
                     const void *argument, size_t size)
 {
     struct slot_shm *slot = &pool->shm->board.slot[index];
@@ -471,7 +479,7 @@ static int put_task(crew_pool *pool, uint32_t index, crew_future *f, crew_functi
     return 0;
 }
 
-int crew_pool_submit(crew_pool *pool, crew_future **future, crew_function *function,
+HOT int crew_pool_submit(crew_pool *pool, crew_future **future, crew_function *function,
                      const void *argument, size_t size, crew_time deadline)
 {
     crew_future *f = NULL;
@@ -484,17 +492,17 @@ int crew_pool_submit(crew_pool *pool, crew_future **future, crew_function *funct
         return -EINVAL;
     if (worker_is_here(pool))
         return submit_here(future, function, argument, size);
-    if (future) {
-        r = future_open(pool, &f);
-        if (r < 0)
-            return r;
-    }
-    pthread_mutex_lock(&pool->lock);
+    os_fetch_to_write(&pool->shm->gate.event); /* a rest has driven their page out: it comes meanwhile */
+    os_fetch_to_write(&pool->shm->board.tail);
+    __builtin_prefetch(&pool->shm->board.requeued);
+    mutex_lock(&pool->lock);
     for (r = pool_refill(pool); r == 0 && pool->free_count == 0;) {
-        pthread_mutex_unlock(&pool->lock);
+        mutex_unlock(&pool->lock);
         r = pool_wait(pool, BELL_ANY, has_free_slot, NULL, deadline);
-        pthread_mutex_lock(&pool->lock);
+        mutex_lock(&pool->lock);
     }
+    if (r == 0 && future)
+        r = future_open(pool, &f);
     if (r == 0) {
         uint32_t index = pool->free_slot[--pool->free_count];
 
@@ -503,11 +511,11 @@ int crew_pool_submit(crew_pool *pool, crew_future **future, crew_function *funct
             pool->free_slot[pool->free_count++] = index;
         store_relaxed(&pool->in_use, pool->slots - pool->free_count);
     }
-    pthread_mutex_unlock(&pool->lock);
-    if (r < 0) {
-        free(f);
+    if (r < 0 && f)
+        future_free(f);
+    mutex_unlock(&pool->lock);
+    if (r < 0)
         return r;
-    }
     if (future)
         *future = f;
     return 0;

@@ -20,6 +20,7 @@
 
 #include <crew/pool.h>
 #include <life/life.h>
+#include <os/mutex.h>
 #include <life/roster.h>
 #include <process/task.h>
 
@@ -67,6 +68,23 @@ struct worker {
     unsigned number;
 };
 
+struct crew_future {
+    uint32_t magic;
+    _Atomic(struct crew_pool *) pool; /* NULL: it has ended, and all below is final */
+    uint32_t slot;
+    pid_t pid;              /* of who submitted */
+    struct crew_pool *home; /* in whose memory it stands; NULL: in its own */
+    bool cold; /* a worker had to be woken for it: no use to spin, for the kernel may want this CPU for it */
+    enum slot_outcome outcome;
+    uint32_t size;
+    void *block;            /* the result, if it is larger than 'small'; in the arena */
+    void *own_block;        /* the same of a task that ran in the caller; malloc()       */
+    unsigned char small[SLOT_RESULT];
+    struct crew_failure failure;
+};
+
+/* All of it is one block of memory that begins with a page, the arrays behind the struct: after a rest a
+ * page that is touched costs more than all that is done there. */
 struct crew_pool {
     uint32_t magic;
     char name[16];
@@ -79,8 +97,8 @@ struct crew_pool {
     pid_t pid;            /* the opener's: nobody else may use the handle                    */
     uint32_t id;          /* the opener's, in the crew                                       */
 
-    pthread_mutex_t lock;
-    pthread_mutex_t job_lock;
+    struct mutex lock;
+    struct mutex job_lock;
     struct pool_shm *shm;
     uint32_t slots;
     uint32_t *free_slot;  /* a stack of slots that are free                                  */
@@ -91,26 +109,17 @@ struct crew_pool {
     bool watched;         /* crew_wait_any() or a watch asks for futures: every end rings; guarded  */
     int broken;           /* CREW_ENOWORKER once workers die before they begin               */
 
+    struct crew_future near;       /* for who has one task under way: it needs no memory of its own */
+    _Atomic bool near_used;        /* set with the lock held */
+    _Atomic uint32_t holders;      /* of the memory: the handle, and 'near' while it is used */
+    void *memory;                  /* as calloc() gave it */
+
     struct worker *worker;
     _Atomic uint32_t vacant;      /* workers that have died and have not been replaced       */
     _Atomic uint32_t alive;
     _Atomic uint32_t newborn_deaths;
     _Atomic bool terminating;
     _Atomic uint64_t started, died, retried;
-};
-
-struct crew_future {
-    uint32_t magic;
-    _Atomic(struct crew_pool *) pool; /* NULL: it has ended, and all below is final */
-    uint32_t slot;
-    pid_t pid;              /* of who submitted */
-    bool cold; /* a worker had to be woken for it: no use to spin, for the kernel may want this CPU for it */
-    enum slot_outcome outcome;
-    uint32_t size;
-    void *block;            /* the result, if it is larger than 'small'; in the arena */
-    void *own_block;        /* the same of a task that ran in the caller; malloc()       */
-    unsigned char small[SLOT_RESULT];
-    struct crew_failure failure;
 };
 
 /* worker.c */
@@ -132,10 +141,21 @@ void pool_check(const crew_pool *pool, const char *call);
 bool pool_is_foreign(const crew_pool *pool);
 /* Puts new workers in the place of dead ones. With the lock held. CREW_ENOWORKER: none is left and
  * none can be started. */
-int pool_refill(crew_pool *pool);
+int pool_refill_now(crew_pool *pool);
+
+static inline int pool_refill(crew_pool *pool)
+{
+    return __builtin_expect(load_acquire(&pool->vacant) > 0, 0) ? pool_refill_now(pool) : 0;
+}
+
+/* One holder less of the pool's memory. */
+void pool_let_go(crew_pool *pool);
 
 /* future.c */
+/* Of a pool: with the lock held. */
 int future_open(crew_pool *pool, crew_future **future);
+/* Gives back its memory. */
+void future_free(crew_future *future);
 /* Puts the end of a worker into words. */
 void failure_describe(struct crew_failure *failure);
 /* Takes what slot 'index' has ended with, if it has, and frees it. With the lock held. */

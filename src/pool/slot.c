@@ -75,17 +75,6 @@ static uint32_t ctl_owner(uint64_t ctl)
 }
 
 #define PUT_BACK 1    /* owner of a READY slot that a repair has put there, so 'head' may miss it */
-#define TAIL_SHIFT 20 /* of the count; below it the slot of the last */
-
-static uint64_t tail_count(uint64_t tail)
-{
-    return tail >> TAIL_SHIFT;
-}
-
-bool board_has_more(const struct board_shm *board)
-{
-    return tail_count(load_relaxed(&board->tail)) > load_relaxed(&board->head);
-}
 
 /* One arrow. */
 static bool ctl_move(struct slot_shm *slot, uint64_t seen, enum slot_state to, uint64_t tries,
@@ -94,31 +83,37 @@ static bool ctl_move(struct slot_shm *slot, uint64_t seen, enum slot_state to, u
     return swap_if(&slot->ctl, &seen, ctl_make(to, tries, owner, seen));
 }
 
+/* The ring, to a whole line. It stands first: its beginning and the first slot are near the pool's head. */
+static size_t ring_size(uint32_t slots)
+{
+    return (slots * sizeof(uint32_t) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
 size_t board_size(uint32_t slots)
 {
-    return slots * sizeof(struct slot_shm) + slots * sizeof(uint32_t);
+    return ring_size(slots) + slots * sizeof(struct slot_shm);
 }
 
 void board_init(struct board_shm *board, uint32_t slots, void *memory)
 {
     memset(board, 0, sizeof *board);
     board->mask = slots - 1;
-    board->slot = memory;
-    board->ring = (_Atomic uint32_t *)(board->slot + slots);
+    board->ring = memory;
+    board->slot = (struct slot_shm *)((char *)memory + ring_size(slots));
     for (uint32_t i = 0; i < slots; i++) {
         store_relaxed(&board->slot[i].ctl, 0);
         store_relaxed(&board->ring[i], 0);
     }
 }
 
-bool slot_claim(struct slot_shm *slot, uint32_t submitter)
+HOT bool slot_claim(struct slot_shm *slot, uint32_t submitter)
 {
     uint64_t seen = load_relaxed(&slot->ctl);
 
     return ctl_state(seen) == SLOT_FREE && ctl_move(slot, seen, SLOT_FILLING, 0, submitter);
 }
 
-void slot_publish(struct board_shm *board, uint32_t index)
+HOT void slot_publish(struct board_shm *board, uint32_t index)
 {
     struct slot_shm *slot = &board->slot[index];
     uint64_t count = tail_count(load_relaxed(&board->tail)); /* only the submitter writes it */
@@ -144,7 +139,7 @@ static bool take(struct slot_shm *slot, uint32_t worker)
     return true;
 }
 
-uint32_t slot_take(struct board_shm *board, uint32_t worker, uint32_t *seen)
+HOT uint32_t slot_take(struct board_shm *board, uint32_t worker, uint32_t *seen)
 {
     uint32_t requeued = load_acquire(&board->requeued);
 
@@ -175,7 +170,7 @@ uint32_t slot_take(struct board_shm *board, uint32_t worker, uint32_t *seen)
     }
 }
 
-void slot_finish(struct slot_shm *slot, uint32_t worker, enum slot_outcome outcome)
+HOT void slot_finish(struct slot_shm *slot, uint32_t worker, enum slot_outcome outcome)
 {
     uint64_t seen = load_relaxed(&slot->ctl);
 
@@ -183,7 +178,7 @@ void slot_finish(struct slot_shm *slot, uint32_t worker, enum slot_outcome outco
     ctl_move(slot, seen, SLOT_DONE, ctl_tries(seen), worker); /* [F] */
 }
 
-void slot_collect(struct slot_shm *slot)
+HOT void slot_collect(struct slot_shm *slot)
 {
     ctl_move(slot, load_relaxed(&slot->ctl), SLOT_FREE, 0, 0);
 }

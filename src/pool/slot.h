@@ -84,8 +84,18 @@ static inline void *slot_result(struct slot_shm *slot, size_t size)
                                : slot->result;
 }
 
+#define TAIL_SHIFT 20 /* of the count in 'tail'; below it the slot of the last */
+
+static inline uint64_t tail_count(uint64_t tail)
+{
+    return tail >> TAIL_SHIFT;
+}
+
 /* True if more is published than taken, perhaps. */
-bool board_has_more(const struct board_shm *board);
+static inline bool board_has_more(const struct board_shm *board)
+{
+    return tail_count(load_relaxed(&board->tail)) > load_relaxed(&board->head);
+}
 
 /* [S] takes a free slot to fill it. False: it is not free. */
 bool slot_claim(struct slot_shm *slot, uint32_t submitter);

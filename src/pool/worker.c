@@ -21,7 +21,7 @@ void worker_leave(const struct worker_mark *mark)
     innermost = mark->outer;
 }
 
-bool worker_is_here(const crew_pool *pool)
+HOT bool worker_is_here(const crew_pool *pool)
 {
     for (const struct worker_mark *m = innermost; m; m = m->outer)
         if (m->shm == pool->shm)
@@ -53,7 +53,7 @@ static int keep_result(struct task_run *run, const void *data, size_t size)
 }
 
 /* Runs the task of a slot that the caller has taken, and publishes its end. */
-void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
+HOT void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
 {
     crew_task *t = &run->task;
     int code;
@@ -79,7 +79,7 @@ void run_submitted(struct slot_shm *slot, struct task_run *run, unsigned worker)
 }
 
 /* Who is woken may have been put on this CPU, so it comes before a spin for more work. */
-static void ring_bell(struct bell_shm *bell, uint32_t what)
+HOT static void ring_bell(struct bell_shm *bell, uint32_t what)
 {
     uint32_t wanted = load_total(&bell->wanted);
 
@@ -90,7 +90,7 @@ static void ring_bell(struct bell_shm *bell, uint32_t what)
     os_yield();
 }
 
-void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
+HOT void worker_loop(struct pool_shm *shm, unsigned number, void (*idle)(void))
 {
     struct board_shm *board = &shm->board;
     uint32_t requeued = load_acquire(&board->requeued) - 1; /* look at all slots once */

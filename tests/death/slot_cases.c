@@ -27,8 +27,8 @@ struct notes {
 
 struct arena {
     struct board_shm board;
+    _Alignas(CACHE_LINE) uint32_t ring[CACHE_LINE / sizeof(uint32_t)]; /* a board: ring and slots */
     struct slot_shm slots[SLOTS];
-    uint32_t ring[SLOTS];
     struct notes notes;
 };
 
@@ -106,7 +106,7 @@ static void empty(void)
 {
     memset(arena()->slots, 0x5a, sizeof arena()->slots); /* a block holds what was there before */
     memset(arena()->ring, 0x5a, sizeof arena()->ring);
-    board_init(&arena()->board, SLOTS, arena()->slots);
+    board_init(&arena()->board, SLOTS, arena()->ring);
 }
 
 static void two_ready(void)

@@ -30,8 +30,8 @@ struct notes {
 
 struct shared {
     _Alignas(CACHE_LINE) char pool[sizeof(struct pool_shm) + WORKERS * sizeof(struct worker_shm)];
+    _Alignas(CACHE_LINE) uint32_t ring[CACHE_LINE / sizeof(uint32_t)]; /* a board: ring and slots */
     struct slot_shm slots[SLOTS];
-    uint32_t ring[SLOTS];
     _Alignas(CACHE_LINE) char job[8192];
     struct notes notes;
     struct roster_shm roster; /* nobody sits there, and nobody listens */
@@ -90,7 +90,7 @@ static void no_work(void)
     memset(a->job, 0x5a, sizeof a->job);
     gate_init(&the_pool()->gate, WORKERS, 1);
     the_pool()->gate.spin = 64; /* awake for a few steps: as much is tried in fewer schedules */
-    board_init(&the_pool()->board, SLOTS, a->slots);
+    board_init(&the_pool()->board, SLOTS, a->ring);
     job_init(&the_pool()->job, WORKERS, a->job, &the_pool()->gate);
 }
 
