@@ -274,7 +274,7 @@ struct shift { /* a worker's stay in a job; its own memory */
     struct task_run run;
 };
 
-static void note_failure(struct shift *shift, int code)
+static __attribute__((noinline, cold)) void note_failure(struct shift *shift, int code)
 {
     struct task_run *run = &shift->run;
     struct crew_failure f = { .error = CREW_ETASK, .code = code, .begin = run->task.begin,
@@ -355,23 +355,22 @@ static bool disturbed(struct shift *shift)
     return called(shift->job);
 }
 
-/* At a boundary: 'word' is not stored yet, and no task of it has begun. Stores it, perhaps split;
- * false: the job is cancelled, and the block has been given back. */
-static bool yield(struct shift *shift, uint32_t b, uint64_t *word)
+/* At a boundary: 'word' is not stored yet, and no task of it has begun. The word to go on with, perhaps
+ * split; 0: the job is cancelled, and the block has been given back. */
+static uint64_t yield(struct shift *shift, uint32_t b, uint64_t word)
 {
     struct job_shm *job = shift->job;
 
-    if (load_relaxed(&job->cancel) != 0) {
-        store_total(&job->block[b].word, word_make(0, 0, 0, word_position(*word), word_end(*word)));
-        return false;
-    }
-    *word = split(shift, b, *word);
-    return true;
+    if (load_relaxed(&job->cancel) == 0)
+        return split(shift, b, word);
+    store_total(&job->block[b].word, word_make(0, 0, 0, word_position(word), word_end(word)));
+    return 0;
 }
 
 /* A map's block: one element a task. What an element costs beside its task is the least task worth a
- * map, so all that can be is kept in registers. */
-static void work_map(struct shift *shift, uint32_t b, uint64_t word)
+ * map, so all that changes is kept in registers: hence a function of its own, and one for each kind. */
+static inline __attribute__((always_inline)) void work_elements(struct shift *shift, uint32_t b,
+                                                                uint64_t word, const bool arrays)
 {
     struct job_shm *job = shift->job;
     _Atomic uint64_t *shared = &job->block[b].word;
@@ -384,7 +383,6 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
     uint64_t left = word_end(word) - word_position(word);
     uintptr_t input = (uintptr_t)job->plan.input + i * input_step;
     uintptr_t output = (uintptr_t)job->plan.output + i * output_step;
-    const bool arrays = (input | output) != 0;
     bool special = true; /* the first element, whose tries are in the word; or there is a deadline */
 
     t->input = NULL;
@@ -414,13 +412,24 @@ static void work_map(struct shift *shift, uint32_t b, uint64_t word)
         }
         word += POSITION_ONE;
         if (__builtin_expect(called(job), 0)) {
-            if (!yield(shift, b, &word))
+            word = yield(shift, b, word);
+            if (word == 0)
                 return;
             left = word_end(word) - word_position(word);
         }
         store_release(shared, word); /* [A] */
     }
     store_total(shared, 0); /* [F] */
+}
+
+static __attribute__((noinline)) void work_map(struct shift *shift, uint32_t b, uint64_t word)
+{
+    work_elements(shift, b, word, false);
+}
+
+static __attribute__((noinline)) void work_arrays(struct shift *shift, uint32_t b, uint64_t word)
+{
+    work_elements(shift, b, word, true);
 }
 
 /* A block of a for or a reduce: ranges. */
@@ -460,8 +469,11 @@ static void work_ranges(struct shift *shift, uint32_t b, uint64_t word)
             before = now;
         }
         word = word_make(shift->worker + 1, 0, shift->width, running_end(word), word_end(word));
-        if (__builtin_expect(disturbed(shift), 0) && !yield(shift, b, &word))
-            return;
+        if (__builtin_expect(disturbed(shift), 0)) {
+            word = yield(shift, b, word);
+            if (word == 0)
+                return;
+        }
         store_release(shared, word); /* [A] */
     }
 }
@@ -471,10 +483,12 @@ static void work_block(struct shift *shift, uint32_t b, uint64_t word)
     struct job_shm *job = shift->job;
 
     shift->run.task.attempt = (unsigned)word_tries(word) + 1;
-    if (job->plan.kind == JOB_MAP)
-        work_map(shift, b, word);
-    else
+    if (job->plan.kind != JOB_MAP)
         work_ranges(shift, b, word);
+    else if (job->plan.input || job->plan.output)
+        work_arrays(shift, b, word);
+    else
+        work_map(shift, b, word);
 }
 
 /* [T]: takes a free block, beginning the search where this worker's share lies. False: none. */
