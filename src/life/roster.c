@@ -175,15 +175,19 @@ uint32_t party_claim(uint32_t me)
     struct seat_shm *seat = &roster->seat[me & (SEATS - 1)];
     uint32_t name;
 
+    uint32_t first = load_relaxed(&roster->next);
+
     if (!sits(me))
         return 0;
-    for (uint32_t n = 0; n < PARTIES; n++) {
+    for (uint32_t i = 0; i < PARTIES; i++) {
+        uint32_t n = (first + i) % PARTIES;
         struct party_shm *party = &roster->party[n];
 
         if (buy(&roster->parties, n, offsetof(struct roster_shm, party), sizeof *party) < 0)
             return 0;
         if (!claim(n, me, &name))
             continue;
+        store_relaxed(&roster->next, (n + 1) % PARTIES);
         party->pid = seat->pid;
         memcpy(party->name, seat->name, sizeof party->name);
         return name;

@@ -69,6 +69,8 @@ struct party_shm {
 struct roster_shm {
     _Alignas(CACHE_LINE) _Atomic uint32_t deaths;
     _Atomic uint32_t seats, parties; /* that may be touched: bought; only grows */
+    _Atomic uint32_t next; /* where the search for a party begins: the one given up longest ago, so that who has
+                              died is known by name for long. A hint */
     _Alignas(CACHE_LINE) _Atomic uint32_t listening; /* the law is in waitable.h */
     struct seat_shm seat[SEATS];
     struct party_shm party[PARTIES];
